@@ -1,0 +1,4 @@
+//! Fuzzes `apt_release` of `targets.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vzpkg_metadata_fuzz::apt_release(data));

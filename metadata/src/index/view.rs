@@ -1,0 +1,229 @@
+//! Reading an index in place: by number, by name, by what is provided, by words.
+
+use super::interner::{slot_of, text_hash};
+use super::package::{Clause, IndexedPackage};
+use super::tables::{ArchivedPiece, ArchivedProvideRow, ArchivedTables};
+use super::{FORMAT, HEADER_BYTES, IndexError, MAGIC};
+use crate::Family;
+use crate::dependency::{Comparison, Constraint};
+use crate::package::RelationKind;
+use std::fmt;
+
+/// An index, read in place. Copying it copies a pointer.
+#[derive(Clone, Copy)]
+pub struct Index<'a> {
+    pub(super) tables: &'a ArchivedTables,
+}
+
+/// One package that provides a name.
+#[derive(Debug, Clone, Copy)]
+pub struct Provider<'a> {
+    /// The package.
+    pub package: IndexedPackage<'a>,
+    /// In which versions it provides the name; deb knows only `=`.
+    pub constraint: Option<Constraint<'a>>,
+}
+
+impl<'a> Index<'a> {
+    /// Checks header and bounds; microseconds.
+    ///
+    /// # Errors
+    /// [`IndexError::NotAnIndex`], [`IndexError::Format`], [`IndexError::Misaligned`], [`IndexError::Damaged`].
+    pub fn access(bytes: &'a [u8]) -> Result<Self, IndexError> {
+        let (header, archive) = bytes
+            .split_at_checked(HEADER_BYTES)
+            .ok_or(IndexError::NotAnIndex)?;
+        let (magic, format) = header
+            .split_first_chunk::<12>()
+            .ok_or(IndexError::NotAnIndex)?;
+        if magic != MAGIC {
+            return Err(IndexError::NotAnIndex);
+        }
+        let format = format.first_chunk().ok_or(IndexError::NotAnIndex)?;
+        let found = u32::from_le_bytes(*format);
+        if found != FORMAT {
+            return Err(IndexError::Format {
+                found,
+                expected: FORMAT,
+            });
+        }
+        if !archive.as_ptr().addr().is_multiple_of(HEADER_BYTES) {
+            return Err(IndexError::Misaligned);
+        }
+        rkyv::access::<ArchivedTables, rkyv::rancor::Failure>(archive)
+            .map(|tables| Self { tables })
+            .ok()
+            .ok_or(IndexError::Damaged)
+    }
+
+    /// Which family its packages are of.
+    pub const fn family(self) -> Family {
+        match self.tables.family {
+            0 => Family::Deb,
+            _ => Family::Rpm,
+        }
+    }
+
+    /// How many packages.
+    pub fn len(self) -> usize {
+        self.tables.packages.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.tables.packages.is_empty()
+    }
+
+    /// Package number `id`, below [`Index::len`].
+    pub fn package(self, id: u32) -> Option<IndexedPackage<'a>> {
+        let row = self.tables.packages.get(id as usize)?;
+        Some(IndexedPackage {
+            index: self,
+            id,
+            row,
+        })
+    }
+
+    /// All packages, in the order they were added.
+    pub fn packages(self) -> impl Iterator<Item = IndexedPackage<'a>> + use<'a> {
+        (0_u32..)
+            .zip(self.tables.packages.iter())
+            .map(move |(id, row)| IndexedPackage {
+                index: self,
+                id,
+                row,
+            })
+    }
+
+    /// The packages of that name, in the order they were added.
+    pub fn by_name(self, name: &str) -> impl Iterator<Item = IndexedPackage<'a>> + use<'a> {
+        let ids = self.name_id(name).and_then(|id| {
+            let range = range(&self.tables.named_from, id)?;
+            self.tables.named.get(range)
+        });
+        ids.unwrap_or_default()
+            .iter()
+            .filter_map(move |id| self.package(id.to_native()))
+    }
+
+    /// The packages that provide that name (or path), not those that have it; in the order they were added.
+    pub fn providers(self, name: &str) -> impl Iterator<Item = Provider<'a>> + use<'a> {
+        let rows = self.name_id(name).and_then(|id| {
+            let range = range(&self.tables.provides_from, id)?;
+            self.tables.provides.get(range)
+        });
+        rows.unwrap_or_default()
+            .iter()
+            .filter_map(move |row| self.provider(row))
+    }
+
+    /// All relations of one kind with the packages that have them, in the order the packages were added. Looks at every
+    /// package, but at nothing else of them.
+    pub fn with_relation(
+        self,
+        kind: RelationKind,
+    ) -> impl Iterator<Item = (IndexedPackage<'a>, Clause<'a>)> + use<'a> {
+        self.packages().flat_map(move |package| {
+            let clauses = package.relations_of(kind);
+            clauses.map(move |clause| (package, clause))
+        })
+    }
+
+    /// Every name that some package has, provides, or asks for; unordered.
+    pub fn names(self) -> impl Iterator<Item = &'a str> {
+        self.tables.names.iter().map(move |piece| self.text(piece))
+    }
+
+    /// Packages whose name or summary holds all `words`, in any case; by name, then as they were added. Reads all
+    /// summaries: milliseconds.
+    pub fn search(self, words: &[&str]) -> Vec<IndexedPackage<'a>> {
+        let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+        let mut found: Vec<_> = self
+            .packages()
+            .filter(|package| {
+                let text = format!("{}\n{}", package.name(), package.summary()).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            })
+            .collect();
+        found.sort_by_key(|package| package.name());
+        found
+    }
+
+    fn provider(self, row: &'a ArchivedProvideRow) -> Option<Provider<'a>> {
+        Some(Provider {
+            package: self.package(row.package.to_native())?,
+            constraint: self.constraint(row.comparison.to_native(), &row.version),
+        })
+    }
+
+    pub(super) fn constraint(
+        self,
+        comparison: u32,
+        version: &'a ArchivedPiece,
+    ) -> Option<Constraint<'a>> {
+        let comparison = match comparison {
+            1 => Comparison::Less,
+            2 => Comparison::LessEqual,
+            3 => Comparison::Equal,
+            4 => Comparison::GreaterEqual,
+            5 => Comparison::Greater,
+            _ => return None,
+        };
+        Some(Constraint {
+            comparison,
+            version: self.text(version),
+        })
+    }
+
+    pub(super) fn text(self, piece: &'a ArchivedPiece) -> &'a str {
+        let bytes = self.bytes(piece);
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn bytes(self, piece: &'a ArchivedPiece) -> &'a [u8] {
+        let start = piece.start.to_native();
+        let end = start.saturating_add(piece.length.to_native());
+        let range = start as usize..end as usize;
+        self.tables.text.get(range).unwrap_or_default()
+    }
+
+    pub(super) fn name(self, id: u32) -> &'a str {
+        let piece = self.tables.names.get(id as usize);
+        piece.map_or("", |piece| self.text(piece))
+    }
+
+    fn name_id(self, name: &str) -> Option<u32> {
+        let slots = &self.tables.slots;
+        if !slots.len().is_power_of_two() {
+            return None;
+        }
+        let first = slot_of(text_hash(name.as_bytes()), slots.len());
+        for step in 0..slots.len() {
+            let slot = first.wrapping_add(step) & slots.len().wrapping_sub(1);
+            let id = slots.get(slot)?.to_native().checked_sub(1)?;
+            if self.bytes(self.tables.names.get(id as usize)?) == name.as_bytes() {
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Index<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("family", &self.family())
+            .field("packages", &self.len())
+            .finish()
+    }
+}
+
+/// The entries of name `id` in a grouped array.
+fn range(
+    from: &rkyv::vec::ArchivedVec<rkyv::rend::u32_le>,
+    id: u32,
+) -> Option<std::ops::Range<usize>> {
+    let start = from.get(id as usize)?.to_native();
+    let end = from.get((id as usize).checked_add(1)?)?.to_native();
+    Some(start as usize..end as usize)
+}

@@ -1,0 +1,271 @@
+//! The names that users type and that index the store: each a type of its own, so that none is taken for another.
+//!
+//! ```compile_fail
+//! use vzpkg_metadata::{ContainerId, TemplateName};
+//! let template: TemplateName = "debian-13-x86_64".parse().unwrap();
+//! let container: ContainerId = template; // a template is not a container
+//! ```
+
+use crate::limits;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+/// Why a text is not a name of the wanted kind.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NameError {
+    /// Nothing was given.
+    #[error("a {kind} cannot be empty")]
+    Empty {
+        /// What was to be named: "package name", "container name" and so on.
+        kind: &'static str,
+    },
+    /// The text is longer than [`limits::IDENTIFIER_BYTES`], or than the kind allows.
+    #[error("`{shown}…` is too long for a {kind}")]
+    TooLong {
+        /// What was to be named.
+        kind: &'static str,
+        /// How the text begins.
+        shown: String,
+    },
+    /// A character that the kind does not allow.
+    #[error("`{text}` is no {kind}: {character:?} is not allowed here")]
+    Character {
+        /// What was to be named.
+        kind: &'static str,
+        /// The whole text.
+        text: String,
+        /// The first character that is not allowed.
+        character: char,
+    },
+    /// `T@N` whose `N` is not a positive number.
+    #[error("`{text}` is no version: write `TEMPLATE@NUMBER`, for example `debian-13-x86_64@4`")]
+    Version {
+        /// The whole text.
+        text: String,
+    },
+}
+
+fn check(
+    text: &str,
+    kind: &'static str,
+    longest: usize,
+    first: fn(char) -> bool,
+    rest: fn(char) -> bool,
+) -> Result<(), NameError> {
+    let mut characters = text.chars();
+    let Some(start) = characters.next() else {
+        return Err(NameError::Empty { kind });
+    };
+    if text.len() > longest {
+        let shown = text.chars().take(40).collect();
+        return Err(NameError::TooLong { kind, shown });
+    }
+    let bad = if first(start) {
+        characters.find(|&c| !rest(c))
+    } else {
+        Some(start)
+    };
+    bad.map_or(Ok(()), |character| {
+        let text = text.to_owned();
+        Err(NameError::Character {
+            kind,
+            text,
+            character,
+        })
+    })
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $longest:expr, $first:expr, $rest:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check(text, $kind, $longest, $first, $rest)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The name of a package. Wide enough for Debian policy 5.6.7 and for rpm, whose names may hold capitals and `_`.
+    PackageName, "package name", limits::IDENTIFIER_BYTES,
+    |c| c.is_ascii_alphanumeric() || c == '_', |c| c.is_ascii_alphanumeric() || "+-._~^".contains(c)
+);
+
+name_type!(
+    /// The id of one repository of a template: `base0`, `minimal2`, `httpd0` (VZPKG-REFERENCE §2.4).
+    RepoId, "repository id", limits::IDENTIFIER_BYTES,
+    |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "+-._".contains(c)
+);
+
+name_type!(
+    /// The name of a container, as a user types it.
+    ContainerId, "container name", 64,
+    |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "-_.".contains(c)
+);
+
+name_type!(
+    /// The full name of an OS template, `debian-13-x86_64` or with a set `debian-13-x86_64-minimal`; or of an
+    /// application template on it, `debian-13-x86_64/nginx`. Which parts a name has is decided by the directories that
+    /// exist (`template::area`), for an OS name may hold `-` itself.
+    TemplateName, "template name", limits::IDENTIFIER_BYTES,
+    |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "+-._/".contains(c)
+);
+
+impl TemplateName {
+    /// Parses what a user typed: a leading dot, as container configurations of the original write it, is dropped.
+    ///
+    /// # Errors
+    /// As the `FromStr` of this type.
+    pub fn from_user(text: &str) -> Result<Self, NameError> {
+        text.strip_prefix('.').unwrap_or(text).parse()
+    }
+}
+
+/// The number of a version of one template: 1, 2, 3 …; never used twice.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct VersionNumber(NonZeroU64);
+
+impl VersionNumber {
+    /// The first version of every template.
+    pub const FIRST: Self = Self(NonZeroU64::MIN);
+
+    /// Wraps `number`; `None` for 0.
+    pub fn new(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// The number itself, at least 1.
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for VersionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One version of one template: `debian-13-x86_64@4`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionName {
+    /// The template.
+    pub template: TemplateName,
+    /// Its version.
+    pub number: VersionNumber,
+}
+
+impl fmt::Display for VersionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}@{}", self.template, self.number))
+    }
+}
+
+impl FromStr for VersionName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let error = || NameError::Version {
+            text: text.to_owned(),
+        };
+        let (template, number) = text.rsplit_once('@').ok_or_else(error)?;
+        let plain = number.bytes().all(|digit| digit.is_ascii_digit());
+        let number = number
+            .parse()
+            .ok()
+            .filter(|_| plain)
+            .and_then(VersionNumber::new);
+        Ok(Self {
+            template: TemplateName::from_user(template)?,
+            number: number.ok_or_else(error)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_print_what_they_parse() {
+        for text in [
+            "debian-13-x86_64",
+            "debian-13-x86_64-minimal",
+            "debian-13-x86_64/nginx",
+        ] {
+            assert_eq!(text.parse::<TemplateName>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            TemplateName::from_user(".centos-7").unwrap().as_str(),
+            "centos-7"
+        );
+        let version: VersionName = "debian-13-x86_64@12".parse().unwrap();
+        assert_eq!(
+            (version.number.get(), version.to_string().as_str()),
+            (12, "debian-13-x86_64@12")
+        );
+    }
+
+    #[test]
+    fn names_that_could_be_paths_or_escapes_are_refused() {
+        for text in ["", "../x", "/etc", "a b", "a\u{1b}[31m", "-rf", ".hidden"] {
+            assert!(text.parse::<ContainerId>().is_err(), "{text:?}");
+            assert!(text.parse::<RepoId>().is_err(), "{text:?}");
+            assert!(text.parse::<TemplateName>().is_err(), "{text:?}");
+        }
+        for text in ["a", "a@", "a@0", "a@-1", "a@+1", "@1", "a@1x"] {
+            assert!(text.parse::<VersionName>().is_err(), "{text:?}");
+        }
+    }
+}
