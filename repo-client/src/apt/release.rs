@@ -1,0 +1,224 @@
+//! The signed release: fetched, compared with the one before, verified, judged.
+
+use super::place::Place;
+use super::state::State;
+use super::{Work, freshness};
+use crate::context::Small;
+use crate::error::{FetchError, RepositoryProblem};
+use crate::transport::Validator;
+use crate::verify::keyring::{self, Keyring};
+use crate::verify::{Policy, openpgp};
+use freshness::Identity;
+use vzpkg_metadata::apt::release::Release;
+use vzpkg_metadata::template::Fingerprint;
+use vzpkg_metadata::{Digest, limits};
+
+/// What the server has.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The release that is here already; with a validator if a new one came.
+    Same(Option<Validator>),
+    /// Another one, verified.
+    New(Box<NewRelease>),
+}
+
+/// A release that was verified and may be used.
+#[derive(Debug)]
+pub(super) struct NewRelease {
+    pub(super) release: Release,
+    /// Of the signed file as it came.
+    pub(super) digest: Digest,
+    pub(super) inline: bool,
+    pub(super) validator: Validator,
+    pub(super) signers: Vec<Fingerprint>,
+    /// Names and bytes to keep beside the index.
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Asks for the release, `InRelease` first.
+pub(super) fn ask(
+    work: &Work<'_>,
+    place: &Place,
+    validator: Option<&Validator>,
+    cached: Option<&State>,
+) -> Result<Asked, RepositoryProblem> {
+    let known = |inline: bool| cached.filter(|state| state.inline == inline);
+    let inline = small(
+        work,
+        place,
+        "InRelease",
+        validator.filter(|_| known(true).is_some()),
+    );
+    match inline {
+        Ok(Small::NotModified) => Ok(Asked::Same(None)),
+        Ok(Small::Bytes(bytes, validator)) => {
+            let digest = Digest::of(&bytes);
+            if known(true).is_some_and(|state| state.release == digest) {
+                return Ok(Asked::Same(Some(validator)));
+            }
+            inline_release(work, bytes, validator).map(|new| Asked::New(Box::new(new)))
+        }
+        Err(RepositoryProblem::Fetch(error)) if error.is_not_found() => detached(
+            work,
+            place,
+            validator.filter(|_| known(false).is_some()),
+            known(false),
+        ),
+        Err(other) => Err(other),
+    }
+}
+
+fn detached(
+    work: &Work<'_>,
+    place: &Place,
+    validator: Option<&Validator>,
+    known: Option<&State>,
+) -> Result<Asked, RepositoryProblem> {
+    let (text, validator) = match small(work, place, "Release", validator)? {
+        Small::NotModified => return Ok(Asked::Same(None)),
+        Small::Bytes(text, validator) => (text, validator),
+    };
+    let digest = Digest::of(&text);
+    if known.is_some_and(|state| state.release == digest) {
+        return Ok(Asked::Same(Some(validator)));
+    }
+    let mut files = vec![("Release", text.clone())];
+    let signers = if work.source.trusted {
+        Vec::new()
+    } else {
+        let signature = match small(work, place, "Release.gpg", None) {
+            Ok(Small::Bytes(signature, _)) => signature,
+            Err(RepositoryProblem::Fetch(error)) if !error.is_not_found() => {
+                return Err(error.into());
+            }
+            Ok(Small::NotModified) | Err(_) => return Err(RepositoryProblem::Unsigned),
+        };
+        let (policy, now) = (policy(work), work.context.options.now);
+        let verified = openpgp::verify_detached(&keyring(work), &signature, &text, policy, now)
+            .map_err(|source| RepositoryProblem::Signature {
+                file: "Release.gpg",
+                source,
+            })?;
+        files.push(("Release.gpg", signature));
+        verified.signers
+    };
+    let release = judged(work, &text, &signers)?;
+    Ok(Asked::New(Box::new(NewRelease {
+        release,
+        digest,
+        inline: false,
+        validator,
+        signers,
+        files,
+    })))
+}
+
+fn inline_release(
+    work: &Work<'_>,
+    bytes: Vec<u8>,
+    validator: Validator,
+) -> Result<NewRelease, RepositoryProblem> {
+    let (policy, now) = (policy(work), work.context.options.now);
+    let (text, signers) = if work.source.trusted {
+        (openpgp::unverified_text(&bytes), Vec::new())
+    } else {
+        let (text, verified) = openpgp::verify_inline(&keyring(work), &bytes, policy, now)
+            .map_err(|source| RepositoryProblem::Signature {
+                file: "InRelease",
+                source,
+            })?;
+        (text, verified.signers)
+    };
+    Ok(NewRelease {
+        release: judged(work, &text, &signers)?,
+        digest: Digest::of(&bytes),
+        inline: true,
+        validator,
+        signers,
+        files: vec![("InRelease", bytes)],
+    })
+}
+
+/// Parses a verified release and checks that it is the wanted one, not expired and not older than one before.
+fn judged(
+    work: &Work<'_>,
+    text: &[u8],
+    signers: &[Fingerprint],
+) -> Result<Release, RepositoryProblem> {
+    let text = std::str::from_utf8(text).map_err(|source| RepositoryProblem::NotText {
+        file: "Release".into(),
+        source,
+    })?;
+    let release = Release::parse(text)?;
+    if work.source.trusted {
+        return Ok(release);
+    }
+    check_suite(&work.source.suite, &release)?;
+    let options = &work.context.options;
+    let until = release
+        .valid_until
+        .filter(|_| !work.source.options.ignore_valid_until);
+    freshness::check_dates(release.date, until, options.now)?;
+    let identity = identity(work, &release, signers);
+    freshness::check_not_older(&options.index_dir, &identity, release.date)?;
+    Ok(release)
+}
+
+/// What the memory of newest releases knows this one by.
+pub(super) fn identity(work: &Work<'_>, release: &Release, signers: &[Fingerprint]) -> Identity {
+    let named = [&release.codename, &release.suite];
+    let named = named.into_iter().find(|name| !name.is_empty());
+    Identity {
+        origin: format!("{}/{}", release.origin, release.label),
+        // A vendor's flat repositories may have neither name: then the line of the template must tell them apart.
+        codename: named
+            .cloned()
+            .unwrap_or_else(|| super::place::shown(work.source)),
+        signers: signers.to_vec(),
+    }
+}
+
+/// A mirror that answers with another suite, validly signed, hides the updates of the one that was asked for.
+fn check_suite(wanted: &str, release: &Release) -> Result<(), RepositoryProblem> {
+    let names = [&release.suite, &release.codename];
+    let unnamed = names.iter().all(|name| name.is_empty());
+    // `buster/updates` of old security archives calls itself `buster`.
+    let short = wanted.split('/').next().unwrap_or(wanted);
+    if wanted.ends_with('/')
+        || unnamed
+        || names.iter().any(|name| *name == wanted || *name == short)
+    {
+        return Ok(());
+    }
+    Err(RepositoryProblem::WrongSuite {
+        wanted: wanted.to_owned(),
+        suite: crate::source::shown(&release.suite),
+        codename: crate::source::shown(&release.codename),
+    })
+}
+
+const fn policy(work: &Work<'_>) -> Policy {
+    if work.source.options.legacy_signatures {
+        Policy::Legacy
+    } else {
+        Policy::Standard
+    }
+}
+
+fn keyring(work: &Work<'_>) -> Keyring {
+    keyring::find(work.context, work.stop, work.keys, policy(work))
+}
+
+fn small(
+    work: &Work<'_>,
+    place: &Place,
+    file: &str,
+    validator: Option<&Validator>,
+) -> Result<Small, RepositoryProblem> {
+    let urls = vec![place.below_suite(file)?];
+    let name = format!("{file} of {}", super::place::shown(work.source));
+    let limit = limits::RELEASE_BYTES;
+    let small: Result<Small, FetchError> =
+        work.context.small(work.stop, &name, urls, limit, validator);
+    Ok(small?)
+}

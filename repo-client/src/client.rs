@@ -1,0 +1,190 @@
+//! The client: what the command calls. How packages are fetched is in [`crate::fetch`].
+
+use crate::apt;
+use crate::context::Context;
+use crate::error::{FetchError, RepositoryError};
+use crate::options::ClientOptions;
+use crate::pool;
+use crate::report::FetchReporter;
+use crate::repository::Repository;
+use crate::transport::Stop;
+use crate::verify::{Keyring, Policy, keyring};
+use crate::yum::{self, Paths};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::slice;
+use std::sync::Arc;
+use vzpkg_metadata::Arch;
+use vzpkg_metadata::template::{KeyPin, RepositoryLine};
+
+/// Fetches and verifies. Cheap to clone; usable from several threads.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) context: Arc<Context>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("options", &self.context.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Makes a client. Opens nothing yet.
+    pub fn new(options: ClientOptions, reporter: Arc<dyn FetchReporter>) -> Self {
+        Self {
+            context: Arc::new(Context::new(options, reporter)),
+        }
+    }
+
+    /// Verifies and maps the index of one repository. Costs one small request where nothing changed, none where
+    /// [`crate::Refresh`] says so.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] by what failed; the index that an earlier load left stays.
+    pub fn load(
+        &self,
+        line: &RepositoryLine,
+        keys: &[KeyPin],
+        arch: &Arch,
+    ) -> Result<Repository, RepositoryError> {
+        let stop = Stop::new(&self.context.options.cancel);
+        let lines = [(line.clone(), keys.to_vec())];
+        let mut repository = [load_one(&self.context, &stop, line, keys, arch)?];
+        add_missing_paths(&self.context, &stop, &lines, arch, &mut repository)?;
+        let [repository] = repository;
+        Ok(repository)
+    }
+
+    /// Looks for `paths` that the user names in the `filelists` of yum repositories, so that the indexes can tell which
+    /// package owns them. `repositories` are those that [`Client::load_all`] made of `lines`, in the same order. Asks
+    /// nobody for news; fetches `filelists` where they are not here.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] of the first repository whose `filelists` cannot be had.
+    pub fn load_paths(
+        &self,
+        lines: &[(RepositoryLine, Vec<KeyPin>)],
+        arch: &Arch,
+        repositories: &mut [Repository],
+        paths: &BTreeSet<String>,
+    ) -> Result<(), RepositoryError> {
+        let stop = Stop::new(&self.context.options.cancel);
+        add_paths(&self.context, &stop, lines, arch, repositories, paths)
+    }
+
+    /// As [`Client::load`], for all repositories of a template at once; each comes with the keys that may sign it.
+    ///
+    /// A path that a package of one yum repository asks for, and that no `primary` lists, is looked for in the
+    /// `filelists` of all of them; these are fetched only then.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] of the first repository, in order, that failed.
+    pub fn load_all(
+        &self,
+        lines: &[(RepositoryLine, Vec<KeyPin>)],
+        arch: &Arch,
+    ) -> Result<Vec<Repository>, RepositoryError> {
+        let stop = Stop::new(&self.context.options.cancel);
+        let (context, of) = (Arc::clone(&self.context), arch.clone());
+        let threads = self.context.options.connections;
+        let loaded = pool::run(
+            lines.to_vec(),
+            threads,
+            &stop,
+            &mut |_| {},
+            move |(line, keys), stop| load_one(&context, stop, &line, &keys, &of),
+        );
+        match (loaded, lines.first()) {
+            (Some(result), _) => {
+                let mut repositories = result?;
+                add_missing_paths(&self.context, &stop, lines, arch, &mut repositories)?;
+                Ok(repositories)
+            }
+            (None, None) => Ok(Vec::new()),
+            (None, Some((line, _))) => Err(RepositoryError {
+                id: line.id().clone(),
+                place: String::new(),
+                problem: Box::new(FetchError::Cancelled.into()),
+            }),
+        }
+    }
+
+    /// Finds the pinned keys, for signatures that are checked by the caller (rpm packages). Looks at the places that the
+    /// pins name, then in the host's keyrings, then on servers; what is not found is missing from the result.
+    pub fn keyring(&self, keys: &[KeyPin], policy: Policy) -> Keyring {
+        let stop = Stop::new(&self.context.options.cancel);
+        keyring::find(&self.context, &stop, keys, policy)
+    }
+}
+
+fn load_one(
+    context: &Arc<Context>,
+    stop: &Stop,
+    line: &RepositoryLine,
+    keys: &[KeyPin],
+    arch: &Arch,
+) -> Result<Repository, RepositoryError> {
+    context.reporter.repository_started(line.id());
+    let (repository, loaded) = match line {
+        RepositoryLine::Apt(source) => apt::load(context, stop, source, keys, arch)?,
+        RepositoryLine::Yum(source) => {
+            let paths = Paths {
+                wanted: &BTreeSet::new(),
+                only: false,
+            };
+            yum::load(context, stop, source, keys, arch, paths)?
+        }
+    };
+    let packages = repository.index.package_count();
+    context
+        .reporter
+        .repository_finished(line.id(), packages, loaded);
+    Ok(repository)
+}
+
+/// Looks for the paths that packages ask for and no index has yet.
+fn add_missing_paths(
+    context: &Context,
+    stop: &Stop,
+    lines: &[(RepositoryLine, Vec<KeyPin>)],
+    arch: &Arch,
+    repositories: &mut [Repository],
+) -> Result<(), RepositoryError> {
+    let missing = yum::missing_paths(repositories);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (line, repository) in lines.iter().zip(repositories) {
+        let (line, repository) = (slice::from_ref(line), slice::from_mut(repository));
+        match add_paths(context, stop, line, arch, repository, &missing) {
+            // Few packages need such a path; without its owner they cannot be installed, and the resolver says so.
+            Err(error) if error.problem.is_unreachable() => {
+                let text = format!("{error}: paths outside of the package list stay unknown");
+                context.reporter.message(&text);
+            }
+            added => added?,
+        }
+    }
+    Ok(())
+}
+
+fn add_paths(
+    context: &Context,
+    stop: &Stop,
+    lines: &[(RepositoryLine, Vec<KeyPin>)],
+    arch: &Arch,
+    repositories: &mut [Repository],
+    wanted: &BTreeSet<String>,
+) -> Result<(), RepositoryError> {
+    let only = true;
+    for ((line, keys), repository) in lines.iter().zip(repositories) {
+        if let RepositoryLine::Yum(source) = line {
+            let paths = Paths { wanted, only };
+            (*repository, _) = yum::load(context, stop, source, keys, arch, paths)?;
+        }
+    }
+    Ok(())
+}

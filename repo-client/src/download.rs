@@ -1,0 +1,329 @@
+//! One file of known size and SHA-256: resumed, hashed while it comes, put in place when it is whole and right.
+//!
+//! ```text
+//! <sha256>.deb         whole and verified (0444); hashed again before it is trusted
+//! <sha256>.deb.part    as far as it came; locked by whoever writes it; survives a kill
+//! <sha256>.deb.from    address and validator of the partial file, for If-Range
+//! ```
+//!
+//! Names are made from the digest and an extension of ours, never from what the network says. The file is renamed into
+//! place without a sync: after a power cut it may be damaged, which the hash on the next read finds.
+
+use crate::context::Context;
+use crate::error::{FetchError, TransportError};
+use crate::retry;
+use crate::source::FileUrl;
+use crate::transport::{Answer, Ask, Body, Failure, Pace, Stop, Validator};
+use crate::verify::{FileCheckError, PackageKeys, verify_file};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vzpkg_metadata::digest::Hasher;
+use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::transaction::PackageRef;
+use vzpkg_metadata::{ByteSize, Digest};
+
+/// Between two looks at a partial file that another process writes.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Bytes beyond the furthest point so far that make an interrupted attempt count as progress.
+const PROGRESS: u64 = 256 << 10;
+
+/// A file to be had.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    /// For people.
+    pub(crate) name: String,
+    /// Where it may be had, best first.
+    pub(crate) urls: Vec<FileUrl>,
+    /// From signed metadata.
+    pub(crate) digest: Digest,
+    /// From signed metadata.
+    pub(crate) size: u64,
+    /// Where it will be.
+    pub(crate) target: PathBuf,
+    /// Package signatures that it must carry before it is handed on; empty where the signed digest is enough.
+    pub(crate) signed: Vec<(PackageRef, PackageKeys)>,
+}
+
+/// Whether the file had to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was there, whole.
+    Present,
+    /// It came now; its name is not yet synced.
+    Fetched,
+}
+
+/// Looks whether the whole file is already there. A damaged one is removed.
+pub(crate) fn is_present(context: &Context, item: &Item) -> Result<bool, FetchError> {
+    match verify_file(&item.target, &item.digest, item.size) {
+        Ok(()) => Ok(true),
+        Err(FileCheckError::File(error)) if error.source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(false)
+        }
+        Err(FileCheckError::File(error)) => Err(error.into()),
+        Err(damaged @ (FileCheckError::Size { .. } | FileCheckError::Mismatch { .. })) => {
+            let name = crate::source::shown(&item.name);
+            let text = format!("{name}: {damaged}; it is fetched again");
+            context.reporter.message(&text);
+            durable::remove_file(&item.target)?;
+            Ok(false)
+        }
+    }
+}
+
+/// Brings the file into place.
+pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Outcome, FetchError> {
+    if is_present(context, item)? {
+        return Ok(Outcome::Present);
+    }
+    let urls = context.reachable(&item.name, item.urls.clone())?;
+    let Some(mut part) = Part::open(context, stop, item)? else {
+        // Another process was faster; what it left is judged like any file that is found.
+        return download(context, stop, item);
+    };
+    retry::over_mirrors(context, stop, &item.name, &urls, &mut |url| {
+        part.attempt(context, stop, item, url)
+    })?;
+    part.publish(item)?;
+    Ok(Outcome::Fetched)
+}
+
+/// The partial file, locked.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    file: File,
+    hasher: Hasher,
+    /// The furthest it ever came.
+    furthest: u64,
+}
+
+/// Where a partial file comes from.
+#[derive(Debug, Serialize, Deserialize)]
+struct Origin {
+    url: String,
+    validator: Validator,
+}
+
+impl Part {
+    /// Opens and locks the partial file and hashes what it holds. `None` if another process had the lock and is done.
+    fn open(context: &Context, stop: &Stop, item: &Item) -> Result<Option<Self>, FetchError> {
+        let path = sibling(&item.target, ".part");
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(FileError::on("open", &path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    retry::sleep(context, stop, POLL)?;
+                    continue;
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(FileError::on("lock", &path)(error).into());
+                }
+            }
+            // The one who had the lock may have renamed or removed the file that is locked now.
+            if is_same_file(&file, &path) {
+                if item.target.exists() {
+                    durable::remove_unsynced(&path)?;
+                    return Ok(None);
+                }
+                let mut part = Self {
+                    path,
+                    file,
+                    hasher: Hasher::new(),
+                    furthest: 0,
+                };
+                part.read_back(item)?;
+                return Ok(Some(part));
+            }
+        }
+    }
+
+    fn read_back(&mut self, item: &Item) -> Result<(), FileError> {
+        let mut buffer = vec![0_u8; 128 << 10];
+        loop {
+            let read = self
+                .file
+                .read(&mut buffer)
+                .map_err(FileError::on("read", &self.path))?;
+            match buffer.get(..read) {
+                None | Some([]) => break,
+                Some(chunk) => self.hasher.update(chunk),
+            }
+        }
+        self.furthest = self.hasher.length();
+        if self.hasher.length() > item.size {
+            self.restart()?;
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), FileError> {
+        self.hasher = Hasher::new();
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(|_| ()))
+            .map_err(FileError::on("truncate", &self.path))
+    }
+
+    /// One attempt on one address: the rest of the file, then the check of the whole.
+    fn attempt(
+        &mut self,
+        context: &Context,
+        stop: &Stop,
+        item: &Item,
+        url: &FileUrl,
+    ) -> Result<(), Failure> {
+        let resumed = self.hasher.length();
+        if resumed < item.size || item.size == 0 {
+            let answer = match self.ask(context, url) {
+                // More is here than the server has: what is here, or there, is wrong.
+                Err(TransportError::Status { status: 416 }) if resumed > 0 => {
+                    self.restart().map_err(Failure::Local)?;
+                    context.reporter.lost(ByteSize(resumed));
+                    self.ask(context, url)?
+                }
+                answer => answer?,
+            };
+            let Answer::Body(body) = answer else {
+                return Err(TransportError::Status { status: 304 }.into());
+            };
+            self.take(context, stop, item, url, body)?;
+        }
+        self.check(context, item, resumed)
+    }
+
+    fn ask(&self, context: &Context, url: &FileUrl) -> Result<Answer, TransportError> {
+        let from = self.hasher.length();
+        // A validator belongs to one address. Without one the range is asked for all the same: the hash of the whole
+        // decides, and a wrong mixture costs one download.
+        let origin = (from > 0).then(|| self.origin()).flatten();
+        let origin = origin.filter(|origin| origin.url == url.to_string());
+        let if_range = origin
+            .as_ref()
+            .and_then(|origin| origin.validator.for_range());
+        context.network.open(&Ask {
+            from,
+            if_range: if_range.filter(|_| url.remote().is_some()),
+            ..Ask::whole(url)
+        })
+    }
+
+    fn take(
+        &mut self,
+        context: &Context,
+        stop: &Stop,
+        item: &Item,
+        url: &FileUrl,
+        mut body: Body,
+    ) -> Result<(), Failure> {
+        let had = self.hasher.length();
+        if body.offset != had {
+            self.restart().map_err(Failure::Local)?;
+            context.reporter.lost(ByteSize(had));
+        }
+        self.note_origin(url, &body.validator)
+            .map_err(Failure::Local)?;
+        let limit = item.size.saturating_sub(self.hasher.length());
+        let mut pace = Pace::new(&context.options);
+        let (path, hasher, file) = (&self.path, &mut self.hasher, &mut self.file);
+        let drained = body.drain(limit, &mut pace, stop, &mut |chunk| {
+            file.write_all(chunk)
+                .map_err(FileError::on("write", path))?;
+            hasher.update(chunk);
+            context.reporter.progressed(ByteSize(chunk.len() as u64));
+            Ok(())
+        });
+        let (received, expected) = (self.hasher.length(), item.size);
+        let error = match drained {
+            Ok(_) if received == expected => return Ok(()),
+            Ok(_) => TransportError::Short { received, expected },
+            Err(Failure::Transport(error)) => error,
+            Err(other) => return Err(other),
+        };
+        let passes = !matches!(error, TransportError::TooLarge { .. });
+        if passes && received > self.furthest.saturating_add(PROGRESS) {
+            self.furthest = received;
+            return Err(Failure::Progress(error));
+        }
+        Err(error.into())
+    }
+
+    /// Compares the hash of the whole. A wrong file is thrown away; where part of it was here before, the mirror is not
+    /// to blame yet and may send the whole.
+    fn check(&mut self, context: &Context, item: &Item, resumed: u64) -> Result<(), Failure> {
+        let found = self.hasher.clone().finish();
+        if found == item.digest {
+            return Ok(());
+        }
+        let (expected, length) = (item.digest, self.hasher.length());
+        self.restart().map_err(Failure::Local)?;
+        context.reporter.lost(ByteSize(length));
+        let error = TransportError::Mismatch { expected, found };
+        Err(if resumed > 0 {
+            Failure::Progress(error)
+        } else {
+            Failure::Transport(error)
+        })
+    }
+
+    fn publish(self, item: &Item) -> Result<(), FetchError> {
+        let mode = fs::Permissions::from_mode(0o444);
+        self.file
+            .set_permissions(mode)
+            .map_err(FileError::on("change the mode of", &self.path))?;
+        durable::put_in_place_unsynced(&self.path, &item.target)?;
+        durable::remove_unsynced(&sibling(&item.target, ".from"))?;
+        Ok(())
+    }
+
+    fn origin_path(&self) -> PathBuf {
+        self.path.with_extension("from")
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        // Only a hint: unreadable means that there is none.
+        let text = durable::read_file(&self.origin_path(), 4096).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    fn note_origin(&self, url: &FileUrl, validator: &Validator) -> Result<(), FileError> {
+        if validator.is_empty() || url.remote().is_none() {
+            return durable::remove_unsynced(&self.origin_path());
+        }
+        let origin = Origin {
+            url: url.to_string(),
+            validator: validator.clone(),
+        };
+        let path = self.origin_path();
+        let text = serde_json::to_vec(&origin).unwrap_or_default();
+        fs::write(&path, text).map_err(FileError::on("write", path))
+    }
+}
+
+/// `path` with something appended to its name.
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn is_same_file(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else {
+        return false;
+    };
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
+}

@@ -1,0 +1,279 @@
+//! Yum repositories: one line of a template to a verified, mapped index.
+//!
+//! ```text
+//! mirror list or metalink                    which mirrors; a metalink also says what repomd.xml may be
+//!  └ repodata/repomd.xml + repomd.xml.asc    signed: when, and the SHA-256 of every metadata file
+//!     ├ repodata/…-primary.xml.gz            every package, with its SHA-256
+//!     ├ repodata/…-filelists.xml.gz          fetched only where somebody asks for a path that primary does not list
+//!     └ Packages/…rpm                        fetched later, by crate::Client::fetch
+//! ```
+//!
+//! What is kept below `index/<id>-<place>/`: `repomd.xml` and its signature, the compressed files it names (under their
+//! digests), the mapped index made from them, and `state.json`, which is written last and ties them together. A load
+//! that finds the same `repomd.xml` again parses nothing.
+//!
+//! **Trust.** `repomd.xml` must be signed by a pinned key. `trusted=yes` asks for no signature at all;
+//! `metadata=unsigned` for none here, but then every package must carry one ([`crate::PackageKeys`]). Such metadata may
+//! be replayed by whoever serves it, so neither is remembered as the newest seen.
+
+mod index;
+mod mirrors;
+mod paths;
+mod place;
+mod root;
+mod state;
+
+use crate::context::Context;
+use crate::error::{RepositoryError, RepositoryProblem};
+use crate::guard;
+use crate::options::Refresh;
+use crate::report::Loaded;
+use crate::repository::{MappedIndex, Repository};
+use crate::source::BaseUrl;
+use crate::transport::Stop;
+use crate::verify::keyring::{self, Keyring};
+use crate::verify::{PackageKeys, Policy};
+use place::Place;
+use root::Asked;
+use state::State;
+use std::collections::BTreeSet;
+use vzpkg_metadata::template::{KeyPin, YumSource};
+use vzpkg_metadata::yum::filelists::FilelistsError;
+use vzpkg_metadata::yum::metalink::MetalinkError;
+use vzpkg_metadata::yum::primary::PrimaryError;
+use vzpkg_metadata::yum::repomd::RepomdError;
+use vzpkg_metadata::{Arch, durable};
+
+pub(crate) use paths::missing_paths;
+
+/// Why the metadata of a yum repository is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum YumError {
+    /// A mirror list that names no mirror.
+    #[error("`{list}` names no mirror")]
+    NoMirrors {
+        /// The list.
+        list: String,
+    },
+    /// A metalink that cannot be understood.
+    #[error("metalink `{url}` cannot be used")]
+    Metalink {
+        /// Where it is.
+        url: String,
+        /// What is wrong.
+        source: MetalinkError,
+    },
+    /// `repomd.xml` cannot be understood.
+    #[error(transparent)]
+    Repomd(#[from] RepomdError),
+    /// No list of packages.
+    #[error("`repomd.xml` names no `primary`")]
+    NoPrimary,
+    /// A file that only md5 or sha1 identify.
+    #[error(
+        "`repomd.xml` identifies `{entry}` by `{kind}`, which proves nothing; sha256 is needed"
+    )]
+    Weak {
+        /// Which file.
+        entry: &'static str,
+        /// The kind of checksum.
+        kind: String,
+    },
+    /// A file of unknown size.
+    #[error("`repomd.xml` does not say how large `{entry}` is")]
+    NoSize {
+        /// Which file.
+        entry: &'static str,
+    },
+    /// `primary.xml` cannot be understood.
+    #[error(transparent)]
+    Primary(#[from] PrimaryError),
+    /// `filelists.xml` cannot be understood.
+    #[error(transparent)]
+    Filelists(#[from] FilelistsError),
+}
+
+/// Which paths that only `filelists` has must be in the index, and whether that is all that is new.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paths<'a> {
+    pub(crate) wanted: &'a BTreeSet<String>,
+    /// The repository was loaded a moment ago: nobody is asked for news.
+    pub(crate) only: bool,
+}
+
+/// Loads one repository.
+pub(crate) fn load(
+    context: &Context,
+    stop: &Stop,
+    source: &YumSource,
+    keys: &[KeyPin],
+    arch: &Arch,
+    paths: Paths<'_>,
+) -> Result<(Repository, Loaded), RepositoryError> {
+    let work = Work {
+        context,
+        stop,
+        source,
+        keys,
+        paths,
+    };
+    let error = |place: String, problem: RepositoryProblem| RepositoryError {
+        id: source.id.clone(),
+        place,
+        problem: Box::new(problem),
+    };
+    let place = Place::new(&context.options.index_dir, source, arch)
+        .map_err(|source| error(String::new(), source.into()))?;
+    let loaded = work.load(&place);
+    loaded.map_err(|problem| error(place.shown, problem))
+}
+
+/// One load, and what it needs to know.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    context: &'a Context,
+    stop: &'a Stop,
+    source: &'a YumSource,
+    keys: &'a [KeyPin],
+    paths: Paths<'a>,
+}
+
+impl Work<'_> {
+    fn load(&self, place: &Place) -> Result<(Repository, Loaded), RepositoryProblem> {
+        if let Some((state, index)) = self.cached(place)
+            && self.has_paths(&state)
+            && self.is_good_enough(&state)
+        {
+            return Ok((self.repository(&state, index)?, Loaded::Cached));
+        }
+        durable::create_directories(&place.directory, 0o755)?;
+        let _guard = guard::lock(self.context, self.stop, &place.directory)?;
+        let cached = self.cached(place);
+        if let Some((state, _)) = &cached
+            && self.is_good_enough(state)
+        {
+            let (state, index) = index::rebuild(self, place, state.clone())?;
+            return Ok((self.repository(&state, index)?, Loaded::Updated));
+        }
+        let known = cached.as_ref().map(|(state, _)| state);
+        let bases = known.map_or(&[][..], |state| &state.bases);
+        let mirrors = mirrors::find(self, place, bases)?;
+        match (root::ask(self, place, &mirrors, known)?, cached) {
+            (Asked::Same(validator), Some((mut state, index))) => {
+                state.checked = self.context.options.now;
+                state.validator = validator.unwrap_or(state.validator);
+                if !self.has_paths(&state) {
+                    let (state, index) = index::rebuild(self, place, state)?;
+                    return Ok((self.repository(&state, index)?, Loaded::Updated));
+                }
+                state.write(place)?;
+                Ok((self.repository(&state, index)?, Loaded::Unchanged))
+            }
+            // Nothing can be the same as what is not here.
+            (Asked::Same(_), None) => Err(YumError::NoPrimary.into()),
+            (Asked::New(new), cached) => {
+                let paths = cached.map(|(state, _)| state.paths).unwrap_or_default();
+                let (state, index) = index::update(self, place, *new, paths)?;
+                Ok((self.repository(&state, index)?, Loaded::Updated))
+            }
+        }
+    }
+
+    /// What an earlier load left, if it is whole and was signed by a key that is still pinned.
+    fn cached(&self, place: &Place) -> Option<(State, MappedIndex)> {
+        let state = State::read(place)?;
+        let pinned = state
+            .signers
+            .iter()
+            .any(|signer| self.keys.iter().any(|pin| pin.fingerprint == *signer));
+        if !pinned && self.wants_signature() {
+            return None;
+        }
+        let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
+        Some((state, index))
+    }
+
+    /// Whether all wanted paths were looked for when the index was made.
+    fn has_paths(&self, state: &State) -> bool {
+        state.filelists.is_none() || self.paths.wanted.is_subset(&state.paths)
+    }
+
+    /// Whether the cached index may be used without asking a mirror.
+    fn is_good_enough(&self, state: &State) -> bool {
+        let options = &self.context.options;
+        if self.paths.only || options.refresh == Refresh::Never {
+            return true;
+        }
+        let bases = state
+            .bases
+            .iter()
+            .filter_map(|url| BaseUrl::parse(url).ok());
+        if options.offline && bases.into_iter().all(|base| base.is_remote()) {
+            return true;
+        }
+        let Refresh::IfExpired(age) = options.refresh else {
+            return false;
+        };
+        let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        let since = options.now.saturating_sub(state.checked);
+        (0..=age).contains(&since)
+    }
+
+    /// Whether `repomd.xml` itself must be signed.
+    const fn wants_signature(&self) -> bool {
+        !self.source.trusted && !self.source.options.unsigned_metadata
+    }
+
+    const fn policy(&self) -> Policy {
+        if self.source.options.legacy_signatures {
+            Policy::Legacy
+        } else {
+            Policy::Standard
+        }
+    }
+
+    fn keyring(&self) -> Keyring {
+        keyring::find(self.context, self.stop, self.keys, self.policy())
+    }
+
+    fn repository(
+        &self,
+        state: &State,
+        index: MappedIndex,
+    ) -> Result<Repository, RepositoryProblem> {
+        let package_keys = if self.source.options.unsigned_metadata && !self.source.trusted {
+            let keyring = self.keyring();
+            keyring
+                .check_usable()
+                .map_err(|source| RepositoryProblem::Signature {
+                    file: "repomd.xml",
+                    source,
+                })?;
+            Some(PackageKeys::new(keyring, self.policy()))
+        } else {
+            None
+        };
+        Ok(Repository {
+            id: self.source.id.clone(),
+            index,
+            base_urls: state
+                .bases
+                .iter()
+                .map(|url| self.with_credentials(url))
+                .collect(),
+            origin: String::new(),
+            codename: String::new(),
+            date: state.date,
+            priority: self.source.options.priority,
+            package_keys,
+        })
+    }
+
+    /// The address as the template has it: the state is readable by everybody and holds no credentials.
+    fn with_credentials(&self, url: &str) -> String {
+        let is_it =
+            |written: &&String| BaseUrl::parse(written).is_ok_and(|base| base.to_string() == url);
+        let written = self.source.base_urls.iter().find(is_it);
+        written.cloned().unwrap_or_else(|| url.to_owned())
+    }
+}

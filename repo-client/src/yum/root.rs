@@ -1,0 +1,240 @@
+//! `repomd.xml`, the root of trust of a yum repository: fetched with its signature from one mirror, verified, judged. A
+//! mirror that serves something else, something unsigned or something old is passed over for the next.
+
+use super::mirrors::Mirrors;
+use super::state::{Named, State};
+use super::{Place, Work, YumError};
+use crate::context::Small;
+use crate::error::{RepositoryProblem, TransportError};
+use crate::retry;
+use crate::source::{BaseUrl, FileUrl};
+use crate::transport::{Failure, Validator};
+use crate::verify::freshness::{self, Identity};
+use crate::verify::openpgp;
+use vzpkg_metadata::template::Fingerprint;
+use vzpkg_metadata::yum::repomd::{self, Repomd};
+use vzpkg_metadata::{Digest, limits};
+
+/// Below every base URL.
+const REPOMD: &str = "repodata/repomd.xml";
+const SIGNATURE: &str = "repodata/repomd.xml.asc";
+
+/// A detached signature in text has 1 KB per signer.
+const SIGNATURE_BYTES: u64 = 1 << 20;
+
+/// What the mirrors have.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// The `repomd.xml` that is here already; with a validator if it came again.
+    Same(Option<Validator>),
+    /// Another one, verified.
+    New(Box<NewRoot>),
+}
+
+/// A `repomd.xml` that was verified and may be used.
+#[derive(Debug)]
+pub(super) struct NewRoot {
+    pub(super) digest: Digest,
+    pub(super) signers: Vec<Fingerprint>,
+    pub(super) date: i64,
+    pub(super) bases: Vec<String>,
+    pub(super) validator: Validator,
+    pub(super) primary: Named,
+    pub(super) filelists: Option<Named>,
+    /// Names and bytes to keep beside the index.
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What one mirror sent.
+struct Found {
+    mirror: usize,
+    repomd: Vec<u8>,
+    signature: Option<Vec<u8>>,
+    validator: Validator,
+}
+
+/// Asks the mirrors, best first, until one has a `repomd.xml` that counts.
+pub(super) fn ask(
+    work: &Work<'_>,
+    place: &Place,
+    mirrors: &Mirrors,
+    cached: Option<&State>,
+) -> Result<Asked, RepositoryProblem> {
+    let mut left = mirrors.bases.clone();
+    let mut first = None;
+    loop {
+        let found = match fetch(work, place, &left, &mirrors.digests, cached) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Asked::Same(None)),
+            // What an earlier mirror did wrong says more than that the others do not answer.
+            Err(problem) => return Err(first.unwrap_or(problem)),
+        };
+        let digest = Digest::of(&found.repomd);
+        if cached.is_some_and(|state| state.repomd == digest) {
+            return Ok(Asked::Same(Some(found.validator)));
+        }
+        let mirror = found.mirror;
+        let problem = match judge(work, place, &mirrors.bases, &left, found) {
+            Ok(new) => return Ok(Asked::New(Box::new(new))),
+            Err(problem) => problem,
+        };
+        let base = left.remove(mirror);
+        if left.is_empty() {
+            return Err(first.unwrap_or(problem));
+        }
+        let text = format!("{base}: {}; trying the next mirror", one_line(&problem));
+        work.context.reporter.message(&text);
+        first = first.or(Some(problem));
+    }
+}
+
+fn one_line(problem: &RepositoryProblem) -> String {
+    let mut text = problem.to_string();
+    let mut cause = std::error::Error::source(problem);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    crate::source::shown(&text)
+}
+
+/// Fetches `repomd.xml`, and its signature from the same mirror. `None`: it has not changed.
+fn fetch(
+    work: &Work<'_>,
+    place: &Place,
+    bases: &[BaseUrl],
+    digests: &[Digest],
+    cached: Option<&State>,
+) -> Result<Option<Found>, RepositoryProblem> {
+    let context = work.context;
+    let name = format!("repomd.xml of {}", place.shown);
+    let below = |file: &str| -> Result<Vec<FileUrl>, _> {
+        bases.iter().map(|base| base.append(file)).collect()
+    };
+    let (all, signatures) = (below(REPOMD)?, below(SIGNATURE)?);
+    let urls = context.reachable(&name, all.clone())?;
+    let found = retry::over_mirrors(context, work.stop, &name, &urls, &mut |url| {
+        let mirror = all.iter().position(|known| known == url).unwrap_or(0);
+        let known = cached.filter(|state| is_of(state, bases.get(mirror)));
+        let unless = known.map(|state| &state.validator);
+        let limit = limits::RELEASE_BYTES;
+        let (repomd, validator) = match context.small_once(work.stop, url, limit, unless)? {
+            Small::NotModified => return Ok(None),
+            Small::Bytes(repomd, validator) => (repomd, validator),
+        };
+        let found = Digest::of(&repomd);
+        if let Some(&expected) = digests.first()
+            && !digests.contains(&found)
+        {
+            return Err(TransportError::Mismatch { expected, found }.into());
+        }
+        let is_known = cached.is_some_and(|state| state.repomd == found);
+        let signature = match signatures.get(mirror) {
+            Some(url) if work.wants_signature() && !is_known => signature(work, url)?,
+            _ => None,
+        };
+        Ok(Some(Found {
+            mirror,
+            repomd,
+            signature,
+            validator,
+        }))
+    })?;
+    Ok(found)
+}
+
+/// Whether the cached validator is one of this mirror.
+fn is_of(state: &State, base: Option<&BaseUrl>) -> bool {
+    match (state.bases.first(), base) {
+        (Some(known), Some(base)) => *known == base.to_string(),
+        _ => false,
+    }
+}
+
+/// The signature beside `repomd.xml`; `None` where the mirror has none.
+fn signature(work: &Work<'_>, url: &FileUrl) -> Result<Option<Vec<u8>>, Failure> {
+    let fetched = work
+        .context
+        .small_once(work.stop, url, SIGNATURE_BYTES, None);
+    match fetched {
+        Ok(Small::Bytes(bytes, _)) => Ok(Some(bytes)),
+        Ok(Small::NotModified) => Ok(None),
+        Err(Failure::Transport(error)) if error.is_not_found() => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Verifies and parses what a mirror sent, and checks that it is not older than one before.
+fn judge(
+    work: &Work<'_>,
+    place: &Place,
+    all: &[BaseUrl],
+    asked: &[BaseUrl],
+    found: Found,
+) -> Result<NewRoot, RepositoryProblem> {
+    let now = work.context.options.now;
+    let mut signers = Vec::new();
+    if work.wants_signature() {
+        let signature = found
+            .signature
+            .as_ref()
+            .ok_or(RepositoryProblem::Unsigned)?;
+        let policy = work.policy();
+        let keyring = work.keyring();
+        let verified = openpgp::verify_detached(&keyring, signature, &found.repomd, policy, now);
+        let verified = verified.map_err(|source| RepositoryProblem::Signature {
+            file: "repomd.xml.asc",
+            source,
+        })?;
+        signers = verified.signers;
+    }
+    let repomd = repomd::parse(&found.repomd).map_err(YumError::from)?;
+    let date = repomd.date();
+    if !work.source.trusted {
+        freshness::check_dates(date, None, now)?;
+    }
+    let index_dir = &work.context.options.index_dir;
+    freshness::check_not_older(index_dir, &identity(place, &signers), date)?;
+    let answered = asked.get(found.mirror);
+    let others = all.iter().filter(|base| Some(*base) != answered);
+    let bases = answered.into_iter().chain(others).map(ToString::to_string);
+    let mut files = vec![("repomd.xml", found.repomd.clone())];
+    files.extend(found.signature.map(|bytes| ("repomd.xml.asc", bytes)));
+    Ok(NewRoot {
+        digest: Digest::of(&found.repomd),
+        signers,
+        date,
+        bases: bases.collect(),
+        validator: found.validator,
+        primary: named(&repomd, "primary")?.ok_or(YumError::NoPrimary)?,
+        filelists: named(&repomd, "filelists").ok().flatten(),
+        files,
+    })
+}
+
+/// What the memory of newest releases knows this repository by; nobody where nothing is signed.
+pub(super) fn identity(place: &Place, signers: &[Fingerprint]) -> Identity {
+    Identity {
+        origin: "yum".to_owned(),
+        codename: place.content.clone(),
+        signers: signers.to_vec(),
+    }
+}
+
+/// One entry, if it can be fetched and proved.
+fn named(repomd: &Repomd, entry: &'static str) -> Result<Option<Named>, YumError> {
+    let Some(file) = repomd.files.get(entry) else {
+        return Ok(None);
+    };
+    let digest = file.checksum.ok_or_else(|| YumError::Weak {
+        entry,
+        kind: file.weak_checksum.clone(),
+    })?;
+    Ok(Some(Named {
+        location: file.location.clone(),
+        digest,
+        size: file.size.ok_or(YumError::NoSize { entry })?,
+        open_size: file.open_size,
+    }))
+}

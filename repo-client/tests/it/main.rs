@@ -1,0 +1,30 @@
+//! Tests through the public API, against a server that misbehaves on demand.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what the tests share fails the test that asks for it"
+)]
+
+mod apt;
+mod attacks;
+mod download;
+mod freshness;
+mod network;
+mod signatures;
+mod support;
+mod yum;
+mod yum_fixtures;
+
+#[test]
+fn every_file_of_tests_is_part_of_this_binary() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let text = std::fs::read_to_string(format!("{directory}/main.rs")).unwrap();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.trim_end_matches(".rs");
+        assert!(
+            module == "main" || text.contains(&format!("mod {module};")),
+            "{name}"
+        );
+    }
+}
