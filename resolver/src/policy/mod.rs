@@ -1,0 +1,220 @@
+//! What differs between the families, and what a request forbids: which versions of a name may be chosen, in which
+//! order, and which of several providers comes first.
+
+pub(crate) mod deb;
+pub(crate) mod rpm;
+
+use crate::pool::{NameEntry, Solvable, Source};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use vzpkg_metadata::index::IndexedPackage;
+use vzpkg_metadata::{Arch, Family, version};
+
+/// One candidate: its solvable, the number of its source, the package.
+pub(crate) type Candidate<'a> = (Solvable, usize, IndexedPackage<'a>);
+
+/// Why a package may not be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exclusion {
+    /// The request excludes it by this glob.
+    Glob(String),
+    /// deb: another version is the candidate.
+    NotCandidate(String),
+    /// A repository with a better priority has packages of that name.
+    Priority(String),
+    /// A higher version is installed.
+    Downgrade(String),
+    /// The installed version is held.
+    Held(String),
+}
+
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Glob(glob) => write!(f, "it is excluded by `{glob}`"),
+            Self::NotCandidate(version) => write!(f, "{version} is the candidate version"),
+            Self::Priority(repository) => {
+                write!(f, "repository `{repository}` has a better priority")
+            }
+            Self::Downgrade(version) => write!(f, "the higher version {version} is installed"),
+            Self::Held(version) => write!(f, "version {version} is held"),
+        }
+    }
+}
+
+/// A version or repository that a deb spec asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pin {
+    Version(String),
+    Repository(String),
+}
+
+/// What the request says about versions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rulebook {
+    pub(crate) excludes: Vec<String>,
+    pub(crate) holds: Vec<String>,
+    pub(crate) pins: BTreeMap<String, Pin>,
+    /// Newest first; else what is installed first.
+    pub(crate) upgrade: bool,
+    pub(crate) allow_downgrade: bool,
+    /// deb: every version may be chosen, not only the candidate. Used to look for a way out of a conflict.
+    pub(crate) any_version: bool,
+    /// Conditional requirements are put as choices, which a refutation can be told of and the solver never loses.
+    pub(crate) unconditional: bool,
+}
+
+impl Rulebook {
+    /// Sorts the candidates of one name, preferred first, into usable and excluded ones.
+    pub(crate) fn judge(
+        &self,
+        family: Family,
+        label: String,
+        candidates: &[Candidate<'_>],
+        installed: Option<Solvable>,
+        sources: &[Source<'_>],
+    ) -> NameEntry {
+        let installed_version = candidates
+            .iter()
+            .find(|(solvable, ..)| Some(*solvable) == installed)
+            .map(|(.., package)| package.version());
+        let pin = self.pins.get(&label);
+        let mut usable: Vec<Candidate<'_>> = Vec::new();
+        let mut excluded = Vec::new();
+        let best_priority = candidates
+            .iter()
+            .filter_map(|(_, source, _)| sources[*source].repository)
+            .min_by_key(|repository| repository.priority);
+        for &(solvable, source, package) in candidates {
+            if Some(solvable) == installed {
+                usable.push((solvable, source, package));
+                continue;
+            }
+            let exclusion = self
+                .by_name(package.name(), installed_version)
+                .or_else(|| {
+                    let this = sources[source].repository?;
+                    let best = best_priority.filter(|best| best.priority < this.priority)?;
+                    Some(Exclusion::Priority(best.id.to_string()))
+                })
+                .or_else(|| {
+                    let higher = installed_version?;
+                    let lower = version::compare(family, package.version(), higher).is_lt();
+                    let wanted = self.allow_downgrade || pin.is_some();
+                    (lower && !wanted).then(|| Exclusion::Downgrade(higher.to_owned()))
+                });
+            match exclusion {
+                Some(exclusion) => excluded.push((solvable, exclusion)),
+                None => usable.push((solvable, source, package)),
+            }
+        }
+        if family == Family::Deb && !self.any_version {
+            deb::keep_candidate(&mut usable, &mut excluded, installed, pin, sources);
+        }
+        let mut usable: Vec<Solvable> = usable.into_iter().map(|(solvable, ..)| solvable).collect();
+        if !self.upgrade
+            && let Some(position) = usable.iter().position(|one| Some(*one) == installed)
+        {
+            usable[..=position].rotate_right(1);
+        }
+        NameEntry {
+            label,
+            usable,
+            excluded,
+            installed,
+        }
+    }
+
+    fn by_name(&self, name: &str, installed: Option<&str>) -> Option<Exclusion> {
+        let glob = self.excludes.iter().find(|glob| matches_glob(glob, name));
+        if let Some(glob) = glob {
+            return Some(Exclusion::Glob(glob.clone()));
+        }
+        let held = self.holds.iter().any(|glob| matches_glob(glob, name));
+        installed
+            .filter(|_| held)
+            .map(|version| Exclusion::Held(version.to_owned()))
+    }
+}
+
+/// Which packages exclude each other by name: the native and the independent architecture form one class, `""`; every
+/// other architecture is a class of its own. `None` for those that do not run here.
+pub(crate) fn arch_class<'t>(family: Family, native: &Arch, arch: &'t str) -> Option<&'t str> {
+    if arch == native.as_str() || arch == "all" || arch == "noarch" {
+        return Some("");
+    }
+    match family {
+        Family::Deb => None,
+        Family::Rpm => rpm::is_compatible(native.as_str(), arch).then_some(arch),
+    }
+}
+
+/// The order in which two packages of one name are tried: the higher version first, a native one before an independent
+/// one.
+pub(crate) fn preference(
+    family: Family,
+    a: &IndexedPackage<'_>,
+    b: &IndexedPackage<'_>,
+) -> Ordering {
+    version::compare(family, b.version(), a.version())
+        .then_with(|| is_independent(a).cmp(&is_independent(b)))
+        // Versions that compare equal but are spelled differently.
+        .then_with(|| b.version().cmp(a.version()))
+        .then_with(|| a.arch().cmp(b.arch()))
+}
+
+fn is_independent(package: &IndexedPackage<'_>) -> bool {
+    matches!(package.arch(), "all" | "noarch")
+}
+
+/// Whether `text` matches `glob`, which may hold `*` and `?`.
+pub(crate) fn matches_glob(glob: &str, text: &str) -> bool {
+    let (glob, text) = (glob.as_bytes(), text.as_bytes());
+    let (mut at_glob, mut at_text) = (0, 0);
+    // After a star: where the glob goes on, and up to where the star reaches.
+    let mut star: Option<(usize, usize)> = None;
+    while at_text < text.len() {
+        match glob.get(at_glob) {
+            Some(b'*') => {
+                star = Some((at_glob + 1, at_text));
+                at_glob += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[at_text] => {
+                at_glob += 1;
+                at_text += 1;
+            }
+            _ => match star {
+                Some((after, reach)) => {
+                    star = Some((after, reach + 1));
+                    (at_glob, at_text) = (after, reach + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[at_glob..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_in_a_shell() {
+        for (glob, text, wanted) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "a", true),
+            ("*b", "aab", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxbyy", false),
+            ("?", "", false),
+            ("??", "ab", true),
+            ("*", "", true),
+            ("python3-*", "python3-apt", true),
+        ] {
+            assert_eq!(matches_glob(glob, text), wanted, "{glob} {text}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! How a request becomes problems for the solver, and which of their solutions is taken.
+//!
+//! On nothing, there is one problem. On an installed set there are up to three, each giving up more: keep every
+//! installed name; keep what was requested, the rest where possible; for a removal, keep what is essential, the rest
+//! where possible. The first that can be solved is taken; an upgrade takes the second if the first had to hold
+//! something back and the second upgrades more.
+
+use crate::pool::{Group, Name, Need, Pool, Rules, SetId, Solvable};
+use crate::provider::{Engine as _, Problem, Refutation, Resolvo};
+use crate::request::{Request, ResolveError, Upgrade};
+use crate::spec::{self, Wanted};
+use crate::weak;
+use std::collections::BTreeMap;
+use vzpkg_metadata::Family;
+use vzpkg_metadata::index::IndexedPackage;
+use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::transaction::Reason;
+
+/// What is asked, in terms of the pool.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) wanted: Vec<Wanted>,
+    /// Packages that say `Essential: yes`, sorted by name.
+    pub(crate) essential: Vec<Group>,
+    pub(crate) unwanted: Vec<Name>,
+    /// What is installed and not unwanted, sorted by name, with the choices that keep it.
+    pub(crate) installed: Vec<(Solvable, Vec<Group>, Reason)>,
+    /// Everything installed.
+    pub(crate) before: Vec<Solvable>,
+}
+
+/// How much of what is installed must stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    All,
+    Requested,
+    Essential,
+}
+
+/// A solution: what is there afterwards, sorted by name.
+#[derive(Debug)]
+pub(crate) struct Solution {
+    pub(crate) chosen: Vec<Solvable>,
+}
+
+impl Goal {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// [`ResolveError::Spec`].
+    pub(crate) fn new(
+        pool: &mut Pool<'_>,
+        request: &Request,
+        lock: Option<&Lock>,
+    ) -> Result<Self, ResolveError> {
+        let mut wanted = Vec::new();
+        for spec in &request.install {
+            wanted.extend(spec::wanted(pool, spec)?);
+        }
+        let mut unwanted: Vec<Name> = Vec::new();
+        for spec in &request.remove {
+            unwanted.extend(spec::unwanted(pool, spec));
+        }
+        let (before, installed) = installed(pool, request, lock, &unwanted);
+        Ok(Self {
+            wanted,
+            essential: if request.essential {
+                essential(pool)
+            } else {
+                Vec::new()
+            },
+            unwanted,
+            installed,
+            before,
+        })
+    }
+
+    fn problem(&self, pool: &mut Pool<'_>, keep: Keep) -> Problem {
+        let mut problem = Problem::default();
+        let hard = |pool: &mut Pool<'_>, groups: &[Group], problem: &mut Problem| {
+            let requirement = pool.requirement(groups);
+            problem.needs.push(Need {
+                requirement,
+                condition: None,
+            });
+        };
+        for group in &self.essential {
+            hard(pool, std::slice::from_ref(group), &mut problem);
+        }
+        for wanted in &self.wanted {
+            hard(pool, &wanted.groups, &mut problem);
+        }
+        let mut soft: Vec<(bool, &Vec<Group>)> = Vec::new();
+        for (solvable, groups, reason) in &self.installed {
+            let package = pool.package(*solvable);
+            let essential =
+                *reason == Reason::Essential || package.is_some_and(IndexedPackage::essential);
+            let must = match keep {
+                Keep::All => true,
+                Keep::Requested => essential || !reason.is_automatic(),
+                Keep::Essential => essential,
+            };
+            if must {
+                hard(pool, groups, &mut problem);
+            } else {
+                soft.push((reason.is_automatic(), groups));
+            }
+        }
+        // A package that was split is obsoleted by all of its parts; one of them is enough, all are wanted.
+        for (_, groups, _) in &self.installed {
+            if groups.len() > 2 {
+                for part in groups.split_last().map_or(&[][..], |(_, parts)| parts) {
+                    problem.wishes.push(wish(pool, std::slice::from_ref(part)));
+                }
+            }
+        }
+        soft.sort_by_key(|(automatic, _)| *automatic);
+        for (_, groups) in soft {
+            problem.wishes.push(wish(pool, groups));
+        }
+        for &name in &self.unwanted {
+            problem.forbids.push(none_of(pool, name));
+        }
+        problem
+    }
+}
+
+/// A pseudo solvable that is there if one of `groups` is.
+pub(crate) fn wish(pool: &mut Pool<'_>, groups: &[Group]) -> Solvable {
+    let requirement = pool.requirement(groups);
+    let need = Need {
+        requirement,
+        condition: None,
+    };
+    let rules = Rules {
+        needs: vec![need],
+        forbids: Vec::new(),
+    };
+    pool.add_pseudo(String::new(), rules)
+}
+
+fn none_of(pool: &mut Pool<'_>, name: Name) -> SetId {
+    pool.intern_set(name, &[], false)
+}
+
+/// The candidates of every name of which some candidate is essential, by name.
+fn essential(pool: &mut Pool<'_>) -> Vec<Group> {
+    let mut names: BTreeMap<String, Name> = BTreeMap::new();
+    for source in 0..pool.sources.len() {
+        for package in pool.sources[source].index.packages() {
+            if package.essential()
+                && let Some(name) = pool.name_of(package)
+            {
+                names.insert(package.name().to_owned(), name);
+            }
+        }
+    }
+    let groups = names.into_values().map(|name| {
+        let members = pool.entry(name).usable.iter().copied();
+        // A candidate that is no longer essential is not asked for.
+        let members = members
+            .filter(|&one| pool.package(one).is_some_and(IndexedPackage::essential))
+            .collect();
+        Group { name, members }
+    });
+    groups.filter(|group| !group.members.is_empty()).collect()
+}
+
+type Installed = Vec<(Solvable, Vec<Group>, Reason)>;
+
+/// Everything installed, and of it what is to be kept, with the choices that keep it; both by name.
+fn installed(
+    pool: &mut Pool<'_>,
+    request: &Request,
+    lock: Option<&Lock>,
+    unwanted: &[Name],
+) -> (Vec<Solvable>, Installed) {
+    let Some(source) = pool
+        .sources
+        .iter()
+        .position(|source| source.repository.is_none())
+    else {
+        return (Vec::new(), Vec::new());
+    };
+    let reasons: BTreeMap<(&str, &str), &Reason> = lock
+        .map(|lock| lock.packages.iter())
+        .into_iter()
+        .flatten()
+        .map(|package| {
+            (
+                (package.name.as_str(), package.arch.as_str()),
+                &package.reason,
+            )
+        })
+        .collect();
+    let mut packages: Vec<_> = pool.sources[source].index.packages().collect();
+    packages.sort_by_key(|package| (package.name(), package.arch()));
+    let mut before = Vec::new();
+    let mut kept = Vec::new();
+    for package in packages {
+        let Some(name) = pool.name_of(package) else {
+            continue;
+        };
+        let solvable = pool.canonical(pool.solvable(source, package));
+        before.push(solvable);
+        if unwanted.contains(&name) {
+            continue;
+        }
+        let mut groups = Vec::new();
+        if request.upgrade == Upgrade::All && pool.family == Family::Rpm {
+            for (from, newer) in pool.obsoleting(solvable) {
+                let Some(name) = pool.name_of(newer) else {
+                    continue;
+                };
+                let one = pool.canonical(pool.solvable(from, newer));
+                if pool.entry(name).usable.contains(&one) {
+                    let members = vec![one];
+                    groups.push(Group { name, members });
+                }
+            }
+        }
+        let members = pool.entry(name).usable.clone();
+        groups.push(Group { name, members });
+        let key = (package.name(), package.arch());
+        let reason = reasons
+            .get(&key)
+            .map_or(Reason::Requested, |&reason| reason.clone());
+        kept.push((solvable, groups, reason));
+    }
+    (before, kept)
+}
+
+/// Solves the request; `None` if it cannot be.
+pub(crate) fn solve(pool: &mut Pool<'_>, goal: &Goal, request: &Request) -> Option<Solution> {
+    let first = attempt(pool, goal, request, Keep::All);
+    if goal.installed.is_empty() {
+        return first.map(|chosen| Solution { chosen });
+    }
+    let chosen = match first {
+        Some(chosen) if request.upgrade == Upgrade::All => {
+            let held_back = behind(pool, goal, &chosen);
+            let other = (held_back > 0).then(|| attempt(pool, goal, request, Keep::Requested));
+            match other.flatten() {
+                Some(other) if behind(pool, goal, &other) < held_back => other,
+                _ => chosen,
+            }
+        }
+        Some(chosen) => chosen,
+        None => match attempt(pool, goal, request, Keep::Requested) {
+            Some(chosen) => chosen,
+            None if request.remove.is_empty() => return None,
+            None => attempt(pool, goal, request, Keep::Essential)?,
+        },
+    };
+    Some(Solution { chosen })
+}
+
+/// Why the request cannot be met, for a pool that is made for explanations. What is only a dependency of something
+/// installed is not held against it.
+pub(crate) fn refute(pool: &mut Pool<'_>, goal: &Goal, request: &Request) -> Refutation {
+    let keep = match (goal.installed.is_empty(), request.remove.is_empty()) {
+        (true, _) => Keep::All,
+        (false, true) => Keep::Requested,
+        (false, false) => Keep::Essential,
+    };
+    let mut problem = goal.problem(pool, keep);
+    problem.wishes.clear();
+    Resolvo.refute(pool, &problem)
+}
+
+/// How many chosen packages are not the best of their name.
+fn behind(pool: &Pool<'_>, goal: &Goal, chosen: &[Solvable]) -> usize {
+    let best = |solvable: &&Solvable| {
+        let entry = pool.entry(pool.name(**solvable));
+        goal.before.contains(solvable) && entry.usable.first() != Some(*solvable)
+    };
+    chosen.iter().filter(best).count()
+}
+
+fn attempt(
+    pool: &mut Pool<'_>,
+    goal: &Goal,
+    request: &Request,
+    keep: Keep,
+) -> Option<Vec<Solvable>> {
+    let problem = goal.problem(pool, keep);
+    let chosen = Resolvo.solve(pool, &problem)?;
+    let chosen = if request.recommends {
+        weak::add_recommended(&Resolvo, pool, goal, problem, chosen)?
+    } else {
+        chosen
+    };
+    Some(sorted(pool, chosen))
+}
+
+/// By name, architecture and version.
+fn sorted(pool: &Pool<'_>, mut chosen: Vec<Solvable>) -> Vec<Solvable> {
+    chosen.sort_by_cached_key(|&one| {
+        pool.package(one)
+            .map(|package| (package.name(), package.arch(), package.version()))
+    });
+    chosen
+}

@@ -1,0 +1,262 @@
+//! What a user writes to name packages, and which packages that means.
+
+use crate::policy::{Pin, Rulebook, matches_glob};
+use crate::pool::{Group, Name, Pool, Solvable};
+use crate::request::ResolveError;
+use std::collections::BTreeSet;
+use vzpkg_metadata::dependency::{Atom, Expression};
+use vzpkg_metadata::package::RelationKind;
+use vzpkg_metadata::{Family, version};
+
+/// One spec and the choices that satisfy it; for a glob, one of these per name.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// As the user wrote it.
+    pub(crate) spec: String,
+    /// Preferred first; empty if nothing matches.
+    pub(crate) groups: Vec<Group>,
+}
+
+fn is_glob(spec: &str) -> bool {
+    spec.contains(['*', '?'])
+}
+
+fn refuse(spec: &str) -> ResolveError {
+    ResolveError::Spec {
+        spec: spec.chars().take(200).collect(),
+    }
+}
+
+/// Notes `name=version` and `name/repository` of deb specs, before any candidate is chosen.
+pub(crate) fn pin(family: Family, spec: &str, rulebook: &mut Rulebook) {
+    if family != Family::Deb || spec.contains(['(', '|', ' ']) {
+        return;
+    }
+    if let Some((name, version)) = spec.split_once('=') {
+        let pin = Pin::Version(version.to_owned());
+        rulebook.pins.insert(bare(name).to_owned(), pin);
+    } else if let Some((name, repository)) = spec.split_once('/') {
+        let pin = Pin::Repository(repository.to_owned());
+        rulebook.pins.insert(bare(name).to_owned(), pin);
+    }
+}
+
+fn bare(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(name, _)| name)
+}
+
+/// What `spec` asks to be installed.
+///
+/// # Errors
+/// [`ResolveError::Spec`] for a text that can name nothing.
+pub(crate) fn wanted(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Wanted>, ResolveError> {
+    let spec = spec.trim_ascii();
+    if spec.is_empty() || spec.chars().any(char::is_control) {
+        return Err(refuse(spec));
+    }
+    if is_glob(spec) && !spec.contains(['(', ' ']) {
+        let all: Vec<Wanted> = names_like(pool, spec)
+            .into_iter()
+            .map(|name| Wanted {
+                spec: spec.to_owned(),
+                groups: pool.providers(&Atom::named(&name)),
+            })
+            .collect();
+        if !all.is_empty() {
+            return Ok(all);
+        }
+    }
+    let groups = match pool.family {
+        Family::Deb => deb(pool, spec)?,
+        Family::Rpm => rpm(pool, spec)?,
+    };
+    let spec = spec.to_owned();
+    Ok(vec![Wanted { spec, groups }])
+}
+
+/// The names that `spec` asks to be removed: exact, or by glob.
+pub(crate) fn unwanted(pool: &mut Pool<'_>, spec: &str) -> Vec<Name> {
+    let names = if is_glob(spec) {
+        names_like(pool, spec)
+    } else {
+        BTreeSet::from([bare(spec).to_owned()])
+    };
+    names
+        .iter()
+        .flat_map(|name| pool.names_called(name))
+        .collect()
+}
+
+/// The names of packages that match a glob, sorted.
+fn names_like(pool: &Pool<'_>, glob: &str) -> BTreeSet<String> {
+    let indexes = pool.sources.iter().map(|source| source.index);
+    indexes
+        .flat_map(|index| index.names().map(move |name| (index, name)))
+        .filter(|(index, name)| matches_glob(glob, name) && index.by_name(name).next().is_some())
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
+fn deb(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
+    if !spec.contains(['(', '|', ' '])
+        && let Some((name, pinned)) = spec.split_once(['=', '/'])
+    {
+        let by_version = spec.contains('=');
+        let groups = pool.called(&Atom::named(bare(name)));
+        return Ok(narrow(pool, groups, |pool, one| {
+            let Some((source, package)) = pool.locate(one) else {
+                return false;
+            };
+            if by_version {
+                return package.version() == pinned;
+            }
+            let repository = pool.sources[source].repository;
+            repository.is_some_and(|repository| repository.id.as_str() == pinned)
+        }));
+    }
+    let expression = Expression::parse(Family::Deb, spec).ok();
+    let expression = expression.ok_or_else(|| refuse(spec))?;
+    Ok(pool.groups(&expression))
+}
+
+fn rpm(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
+    if spec.starts_with('(') || spec.contains(' ') {
+        let expression = Expression::parse(Family::Rpm, spec).ok();
+        let expression = expression.ok_or_else(|| refuse(spec))?;
+        return Ok(pool.groups(&expression));
+    }
+    let named = pool.called(&Atom::named(spec));
+    if !named.is_empty() {
+        let obsoleters = obsoleters(pool, &named);
+        let mut groups = obsoleters;
+        groups.extend(pool.providers(&Atom::named(spec)));
+        return Ok(groups);
+    }
+    if let Some((name, arch)) = spec.rsplit_once('.') {
+        let groups = pool.called(&Atom::named(name));
+        let groups = narrow(pool, groups, |pool, one| {
+            pool.package(one)
+                .is_some_and(|package| package.arch() == arch)
+        });
+        if !groups.is_empty() {
+            return Ok(groups);
+        }
+    }
+    for (name, evr, arch) in nevras(spec) {
+        let groups = pool.called(&Atom::named(name));
+        let groups = narrow(pool, groups, |pool, one| {
+            let package = pool.package(one);
+            package.is_some_and(|package| {
+                let same_arch = arch.is_none_or(|arch| package.arch() == arch);
+                same_arch && evr_matches(evr, package.version())
+            })
+        });
+        if !groups.is_empty() {
+            return Ok(groups);
+        }
+    }
+    Ok(pool.providers(&Atom::named(spec)))
+}
+
+/// Every way to read a spec as name, `[epoch:]version[-release]`, architecture.
+fn nevras(spec: &str) -> Vec<(&str, &str, Option<&str>)> {
+    let mut found = Vec::new();
+    let with_arch = spec.rsplit_once('.').map(|(rest, arch)| (rest, Some(arch)));
+    for (text, arch) in with_arch.into_iter().chain([(spec, None)]) {
+        let dashes: Vec<usize> = text.rmatch_indices('-').map(|(at, _)| at).take(2).collect();
+        for at in dashes.into_iter().rev() {
+            found.push((&text[..at], &text[at + 1..], arch));
+        }
+    }
+    found
+}
+
+/// Whether a version that a user wrote means this one: an epoch or release that was not written does not matter.
+fn evr_matches(written: &str, version_text: &str) -> bool {
+    let found = if written.contains(':') {
+        version_text
+    } else {
+        version_text
+            .split_once(':')
+            .map_or(version_text, |(_, rest)| rest)
+    };
+    version::evr::compare(written, found).is_eq()
+}
+
+/// Packages that obsolete all of what is `named`: installing the old name means the new one.
+fn obsoleters(pool: &mut Pool<'_>, named: &[Group]) -> Vec<Group> {
+    let mut found = Vec::new();
+    for group in named {
+        let entry = pool.entry(group.name);
+        let Some(&best) = entry.usable.first() else {
+            continue;
+        };
+        let label = entry.label.clone();
+        for (source, package) in pool.obsoleting(best) {
+            let Some(name) = pool.name_of(package) else {
+                continue;
+            };
+            let solvable = pool.canonical(pool.solvable(source, package));
+            let usable = pool.entry(name).usable.contains(&solvable);
+            if usable && pool.entry(name).label != label {
+                found.push(Group {
+                    name,
+                    members: vec![solvable],
+                });
+            }
+        }
+    }
+    found
+}
+
+impl<'a> Pool<'a> {
+    /// The packages of all repositories that obsolete `old`, sorted by name, best version first.
+    pub(crate) fn obsoleting(
+        &mut self,
+        old: Solvable,
+    ) -> Vec<(usize, vzpkg_metadata::index::IndexedPackage<'a>)> {
+        let Some(target) = self.package(old) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            for (package, clause) in source.index.with_relation(RelationKind::Obsoletes) {
+                let Some(Expression::Atom(atom)) = clause.expression() else {
+                    continue;
+                };
+                let wanted = atom.constraint.as_ref();
+                let hit = atom.name == target.name()
+                    && package.name() != target.name()
+                    && wanted.is_none_or(|wanted| wanted.allows(Family::Rpm, target.version()));
+                if hit {
+                    found.push((number, package));
+                }
+            }
+        }
+        found.sort_by(|(_, a), (_, b)| {
+            let by_name = a.name().cmp(b.name());
+            by_name.then_with(|| crate::policy::preference(Family::Rpm, a, b))
+        });
+        found
+    }
+}
+
+/// The members that `keep` accepts; those that may be chosen, unless there are none.
+fn narrow(
+    pool: &Pool<'_>,
+    groups: Vec<Group>,
+    keep: impl Fn(&Pool<'_>, Solvable) -> bool,
+) -> Vec<Group> {
+    let mut all = Vec::new();
+    for mut group in groups {
+        group.members.retain(|&one| keep(pool, one));
+        let entry = pool.entry(group.name);
+        if group.members.iter().any(|one| entry.usable.contains(one)) {
+            group.members.retain(|one| entry.usable.contains(one));
+        }
+        if !group.members.is_empty() {
+            all.push(group);
+        }
+    }
+    all
+}

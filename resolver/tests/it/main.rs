@@ -1,0 +1,12 @@
+//! Tests of the resolver through its public API.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are not inside test functions"
+)]
+
+mod brute_force;
+mod cases;
+mod fixture_centos;
+mod network_apt;
+mod universe;
