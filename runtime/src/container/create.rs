@@ -1,0 +1,226 @@
+//! `ct create`: a private area with node files and a configuration. Nothing is mounted and nothing runs.
+//!
+//! It is made beside its place and renamed into it, so that it is there whole or not at all.
+
+use super::{Config, ContainerError, ContainerPaths};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
+use vzpkg_metadata::{ContainerId, RelPath};
+
+/// A file that is this node's or this container's own and therefore no part of a version: apt and yum sources,
+/// resolv.conf and the like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFile {
+    /// Where it lies in the container.
+    pub path: RelPath,
+    /// Its permission bits.
+    pub mode: u16,
+    /// Its content.
+    pub content: Vec<u8>,
+}
+
+/// Makes the private area: `ct.toml`, an upper with `files`, and `hostname`, `hosts` and an empty `machine-id` (which
+/// the first start fills) unless `files` has them. The caller enters the link into its database afterwards, and
+/// [`super::destroy()`]s the container if that fails.
+///
+/// # Errors
+/// [`ContainerError::Exists`], [`ContainerError::Config`], [`ContainerError::File`]; nothing is left then.
+pub fn create(
+    paths: &ContainerPaths,
+    config: &Config,
+    files: &[NodeFile],
+) -> Result<(), ContainerError> {
+    if paths.private.exists() {
+        return Err(ContainerError::Exists(paths.id.clone()));
+    }
+    let staging = staging(paths);
+    let made = fill(&staging, paths, config, files).and_then(|()| put_in_place(&staging, paths));
+    if made.is_err() {
+        drop(fs::remove_dir_all(&staging));
+    }
+    made
+}
+
+/// A directory beside the private area, with a name of this process alone.
+fn staging(paths: &ContainerPaths) -> PathBuf {
+    let name = format!("{STAGING_PREFIX}{}.{}", std::process::id(), paths.id);
+    paths.private.with_file_name(name)
+}
+
+fn fill(
+    staging: &Path,
+    paths: &ContainerPaths,
+    config: &Config,
+    files: &[NodeFile],
+) -> Result<(), ContainerError> {
+    // 0711: process 1 of a user namespace walks through here to its binds; nobody lists it.
+    durable::create_directories(staging, 0o711)?;
+    let staged = ContainerPaths {
+        private: staging.to_owned(),
+        ..paths.clone()
+    };
+    let upper = staged.upper();
+    make_directory(&upper, 0o755)?;
+    let mut wanted = own_files(&config.hostname);
+    for file in files {
+        wanted.insert(file.path.clone(), file.clone());
+    }
+    for file in wanted.values() {
+        write(&upper, file)?;
+    }
+    Ok(config.write(&staged.config())?)
+}
+
+/// What every container has of its own.
+fn own_files(hostname: &str) -> BTreeMap<RelPath, NodeFile> {
+    let hosts = format!(
+        "127.0.0.1\tlocalhost\n127.0.1.1\t{hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+    );
+    let files = [
+        ("etc/hostname", format!("{hostname}\n"), 0o644),
+        ("etc/hosts", hosts, 0o644),
+        ("etc/machine-id", String::new(), 0o444),
+    ];
+    files
+        .into_iter()
+        .filter_map(|(path, content, mode)| {
+            let path: RelPath = path.parse().ok()?;
+            let content = content.into_bytes();
+            Some((
+                path.clone(),
+                NodeFile {
+                    path,
+                    mode,
+                    content,
+                },
+            ))
+        })
+        .collect()
+}
+
+fn write(upper: &Path, file: &NodeFile) -> Result<(), FileError> {
+    use std::io::Write as _;
+    let mut directory = upper.to_owned();
+    if let Some(parent) = file.path.parent() {
+        for component in parent.components() {
+            directory.push(std::ffi::OsStr::from_bytes(component));
+            if !directory.is_dir() {
+                make_directory(&directory, 0o755)?;
+            }
+        }
+    }
+    let path = upper.join(file.path.as_path());
+    let mut made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(FileError::on("create", &path))?;
+    made.write_all(&file.content)
+        .and_then(|()| made.set_permissions(fs::Permissions::from_mode(u32::from(file.mode))))
+        .and_then(|()| made.sync_all())
+        .map_err(FileError::on("write", &path))
+}
+
+/// Whatever the umask says: these directories show in the container.
+fn make_directory(path: &Path, mode: u32) -> Result<(), FileError> {
+    fs::create_dir(path)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .map_err(FileError::on("create directory", path))
+}
+
+fn put_in_place(staging: &Path, paths: &ContainerPaths) -> Result<(), ContainerError> {
+    match durable::publish(staging, &paths.private) {
+        Ok(()) => Ok(()),
+        // A private area is never empty, so the kernel refuses to rename over another one.
+        Err(error) if is_occupied(&error.source) => {
+            Err(ContainerError::Exists(ContainerId::clone(&paths.id)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::UserNamespace;
+
+    fn paths(root: &Path) -> ContainerPaths {
+        ContainerPaths {
+            id: "web".parse().unwrap(),
+            private: root.join("private/web"),
+            root: root.join("root/web"),
+            bundle: root.join("run/web"),
+        }
+    }
+
+    #[test]
+    fn a_new_container_has_its_node_files_and_a_name_is_taken_once() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("private")).unwrap();
+        let paths = paths(directory.path());
+        let config = Config::new(paths.id.clone(), 0, UserNamespace::Host);
+        let sources = NodeFile {
+            path: "etc/apt/sources.list".parse().unwrap(),
+            mode: 0o640,
+            content: b"deb x y z\n".to_vec(),
+        };
+        create(&paths, &config, std::slice::from_ref(&sources)).unwrap();
+        let upper = paths.upper();
+        assert_eq!(
+            fs::read(upper.join("etc/apt/sources.list")).unwrap(),
+            sources.content
+        );
+        assert_eq!(fs::read(upper.join("etc/hostname")).unwrap(), b"web\n");
+        assert_eq!(fs::read(upper.join("etc/machine-id")).unwrap(), b"");
+        let mode =
+            |path: &str| fs::metadata(upper.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(
+            (mode("etc/apt/sources.list"), mode("etc/apt")),
+            (0o640, 0o755)
+        );
+        assert!(matches!(
+            create(&paths, &config, &[]),
+            Err(ContainerError::Exists(_))
+        ));
+        assert_eq!(
+            fs::read_dir(directory.path().join("private"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_create_that_fails_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("private")).unwrap();
+        let paths = paths(directory.path());
+        let config = Config::new(paths.id.clone(), 0, UserNamespace::Host);
+        let file = |path: &str| NodeFile {
+            path: path.parse().unwrap(),
+            mode: 0o644,
+            content: Vec::new(),
+        };
+        // A file cannot be the directory of another.
+        assert!(create(&paths, &config, &[file("a"), file("a/b")]).is_err());
+        assert_eq!(
+            fs::read_dir(directory.path().join("private"))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a verb on a container failed.
+
+use super::config::ConfigError;
+use super::link::JournalError;
+use crate::oci::OciError;
+use crate::rootfs::MountError;
+use vzpkg_metadata::ContainerId;
+use vzpkg_metadata::durable::FileError;
+
+/// Why a verb on a container failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// There is no private area of this name.
+    #[error("there is no container `{0}`")]
+    Unknown(ContainerId),
+    /// There is one already.
+    #[error("container `{0}` exists already")]
+    Exists(ContainerId),
+    /// The verb needs a running container.
+    #[error("container `{0}` is not running")]
+    NotRunning(ContainerId),
+    /// The verb needs a stopped container.
+    #[error("container `{0}` is running")]
+    Running(ContainerId),
+    /// Another command is working on it.
+    #[error("container `{0}` is in use by another vzpkg command")]
+    Busy(ContainerId),
+    /// It did not end in time, not even when killed.
+    #[error("container `{container}` did not stop within {seconds} seconds")]
+    DoesNotStop {
+        /// Which.
+        container: ContainerId,
+        /// How long it was waited.
+        seconds: u64,
+    },
+    /// A command in the container that cannot be run.
+    #[error("`{command}` is not in container `{container}`")]
+    NoCommand {
+        /// Which.
+        container: ContainerId,
+        /// What was to be run.
+        command: String,
+    },
+    /// A command in the container that is no executable file.
+    #[error("`{command}` in container `{container}` cannot be executed")]
+    NotExecutable {
+        /// Which.
+        container: ContainerId,
+        /// What was to be run.
+        command: String,
+    },
+    /// Its `config.json` cannot be made.
+    #[error("the OCI bundle of container `{container}` cannot be described")]
+    Bundle {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        source: oci_spec::OciSpecError,
+    },
+    /// Its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of its private area.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Its root file system.
+    #[error("the root file system of container `{container}` cannot be put together")]
+    Mount {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        source: MountError,
+    },
+    /// The OCI runtime.
+    #[error(transparent)]
+    Oci(#[from] OciError),
+    /// The link of the container.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}

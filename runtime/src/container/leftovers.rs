@@ -1,0 +1,39 @@
+//! What a start that was cut short, a crash or a reboot left of a container that does not run: found and removed.
+
+use super::{ContainerError, ContainerPaths};
+use crate::oci::{OciRuntime, cgroups};
+use crate::rootfs;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use vzpkg_metadata::durable::FileError;
+
+/// The cgroup of a container in each hierarchy.
+pub(super) fn cgroup(paths: &ContainerPaths) -> PathBuf {
+    PathBuf::from("/vzpkg").join(paths.id.as_str())
+}
+
+/// Removes the container from the runtime, its mount, its bundle and its cgroups. Whatever still runs is killed: the
+/// caller has made sure that nothing should.
+pub(super) fn clear(
+    paths: &ContainerPaths,
+    runtime: &dyn OciRuntime,
+) -> Result<(), ContainerError> {
+    runtime.delete(&paths.id, true)?;
+    unmount(paths)?;
+    match fs::remove_dir_all(&paths.bundle) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(FileError::on("remove", &paths.bundle)(error).into());
+        }
+        _ => {}
+    }
+    Ok(cgroups::remove(&cgroup(paths))?)
+}
+
+/// Takes the root file system out of the host's mounts. A running container keeps its own.
+pub(super) fn unmount(paths: &ContainerPaths) -> Result<(), ContainerError> {
+    rootfs::unmount(&paths.root).map_err(|source| ContainerError::Mount {
+        container: paths.id.clone(),
+        source,
+    })
+}

@@ -1,0 +1,64 @@
+//! Containers: a private area, a link to one version, and an OCI runtime that runs the two as one system.
+//!
+//! One verb per file. What a version is, where objects lie and which link a container has are values and traits given
+//! by the caller ([`crate::rootfs`], [`ObjectSource`], [`LinkJournal`]); nothing here asks a store or a repository, and
+//! nothing prints. Every verb holds the container's guard ([`guard`]) and starts by clearing up what a crash left.
+//!
+//! ```text
+//! private/<ctid>/ct.toml            the configuration (config)
+//! private/<ctid>/upper/             the private changes, with the ids that the container sees
+//! private/<ctid>/work.<generation>/ overlayfs' own; a fresh one for each link
+//! private/<ctid>/undo/<generation>/ what the relink from that generation replaced (undo), and its plan
+//! root/<ctid>/                      the mount point
+//! /run/vzpkg/ct/<ctid>/             the OCI bundle, gone with the machine
+//! ```
+
+mod apply;
+mod beneath;
+pub mod config;
+pub mod create;
+pub mod destroy;
+pub mod error;
+pub mod exec;
+pub mod guard;
+mod init;
+mod keep;
+mod leftovers;
+pub mod link;
+pub mod objects;
+pub mod paths;
+pub mod prepare;
+#[cfg(test)]
+mod privileged;
+#[cfg(test)]
+mod privileged_relink;
+pub mod relink;
+pub mod scan;
+pub mod start;
+pub mod state;
+pub mod stop;
+pub mod undo;
+pub mod upper_dir;
+pub mod upper_edits;
+mod wire;
+
+pub use config::{Config, ConfigError, Network, UserNamespace};
+pub use create::{NodeFile, create};
+pub use destroy::{destroy, sweep};
+pub use error::ContainerError;
+pub use exec::{ExecSpec, enter, exec};
+pub use link::{Intent, JournalError, Link, LinkJournal};
+pub use objects::{ObjectSource, PrivateSource};
+pub use paths::ContainerPaths;
+pub use prepare::Regenerate;
+pub use relink::{
+    Recovered, RelinkError, RelinkPlan, RelinkTools, UndoObjects, recover, relink_stopped,
+    undo_record,
+};
+pub use scan::{UpperEntry, UpperKind, UpperScan};
+pub use start::{StartSpec, start};
+pub use state::{ContainerState, RunState, state};
+pub use stop::{StopMode, stop};
+pub use undo::{Before, UndoEntry, UndoRecord};
+pub use upper_dir::UpperDir;
+pub use upper_edits::UpperEdit;

@@ -1,0 +1,373 @@
+//! Relinks on real upper directories: forward, back, cut short at every point, and hostile uppers. Root only.
+
+use super::apply::Editor;
+use super::privileged::Node;
+use super::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use vzpkg_metadata::tree::{Meta, Node as TreeNode, NodeKind};
+use vzpkg_metadata::{ContainerId, Digest, RelPath, Timestamp};
+
+/// One row of a database.
+#[derive(Debug)]
+struct Journal {
+    link: RefCell<Link>,
+    intent: RefCell<Option<Intent>>,
+}
+
+impl Journal {
+    fn new() -> Self {
+        let link = Link {
+            tree: Digest::of(b"1"),
+            generation: 1,
+        };
+        Self {
+            link: RefCell::new(link),
+            intent: RefCell::new(None),
+        }
+    }
+}
+
+impl LinkJournal for Journal {
+    fn link(&self, _: &ContainerId) -> Result<Link, JournalError> {
+        Ok(*self.link.borrow())
+    }
+
+    fn intent(&self, _: &ContainerId) -> Result<Option<Intent>, JournalError> {
+        Ok(self.intent.borrow().clone())
+    }
+
+    fn begin(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        assert!(self.intent.replace(Some(intent.clone())).is_none());
+        Ok(())
+    }
+
+    fn finish(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        self.link.replace(intent.to);
+        self.intent.replace(None);
+        Ok(())
+    }
+
+    fn abandon(&self, _: &ContainerId, _: &Intent) -> Result<(), JournalError> {
+        self.intent.replace(None);
+        Ok(())
+    }
+}
+
+fn path(text: &str) -> RelPath {
+    text.parse().unwrap()
+}
+
+/// Every private entry with its content.
+type Listing = BTreeMap<RelPath, (UpperEntry, Option<Digest>)>;
+
+fn listing(paths: &ContainerPaths) -> Listing {
+    let upper = UpperDir::open(&paths.upper()).unwrap();
+    let scan = upper.scan().unwrap();
+    let entry = |(path, mut entry): (RelPath, UpperEntry)| {
+        let content =
+            matches!(entry.kind, UpperKind::File { .. }).then(|| upper.digest(&path).unwrap());
+        if matches!(entry.kind, UpperKind::Directory { .. }) {
+            entry.meta.mtime = Timestamp::default();
+        }
+        (path, (entry, content))
+    };
+    scan.entries.into_iter().map(entry).collect()
+}
+
+/// A container with private files of every kind, and a plan that does every kind of edit.
+fn prepared(node: &Node, name: &str) -> (ContainerPaths, RelinkPlan) {
+    let paths = node.paths(name);
+    create(&paths, &Node::config(&paths), &[]).unwrap();
+    let upper = paths.upper();
+    for directory in ["opt", "opt/gone", "opt/hides"] {
+        fs::create_dir_all(upper.join(directory)).unwrap();
+    }
+    for file in [
+        "opt/kept",
+        "opt/mode",
+        "opt/gone/f",
+        "opt/hides/f",
+        "opt/replaced",
+    ] {
+        fs::write(upper.join(file), file).unwrap();
+    }
+    symlink("kept", upper.join("opt/link")).unwrap();
+    let merged = b"merged".to_vec();
+    let meta = |mode| Meta {
+        mode,
+        uid: 7,
+        gid: 8,
+        xattrs: BTreeMap::from([(b"user.note".to_vec(), b"x".to_vec())]),
+        ..Meta::default()
+    };
+    let put = |at: &str, mode| UpperEdit::Put {
+        path: path(at),
+        node: TreeNode {
+            meta: meta(mode),
+            kind: NodeKind::File {
+                digest: Digest::of(&merged),
+                size: 6,
+            },
+        },
+    };
+    let edits = vec![
+        UpperEdit::Keep {
+            path: path("opt/kept"),
+        },
+        UpperEdit::Reveal {
+            path: path("opt/link"),
+        },
+        UpperEdit::Reveal {
+            path: path("opt/gone/f"),
+        },
+        UpperEdit::Reveal {
+            path: path("opt/gone"),
+        },
+        UpperEdit::MoveAside {
+            path: path("opt/hides"),
+            to: path("opt/hides.vzpkg-old"),
+        },
+        UpperEdit::SetMeta {
+            path: path("opt/mode"),
+            meta: meta(0o4750),
+        },
+        put("opt/replaced", 0o2711),
+        UpperEdit::Hide {
+            path: path("opt/hidden"),
+        },
+        UpperEdit::EnsureDirectory {
+            path: path("srv"),
+            meta: meta(0o1777),
+        },
+        put("srv/new", 0o600),
+        UpperEdit::SetOpaque {
+            path: path("srv"),
+            opaque: true,
+        },
+    ];
+    let plan = RelinkPlan {
+        edits,
+        blobs: BTreeMap::from([(Digest::of(&merged), merged)]),
+        regenerate: Vec::new(),
+    };
+    (paths, plan)
+}
+
+fn assert_relinked(paths: &ContainerPaths) {
+    let now = listing(paths);
+    let kind = |at: &str| now.get(&path(at)).map(|(entry, _)| entry.kind.clone());
+    assert_eq!(kind("opt/link"), None);
+    assert_eq!(kind("opt/gone"), None);
+    assert_eq!(kind("opt/hides"), None);
+    assert!(kind("opt/hides.vzpkg-old/f").is_some());
+    assert_eq!(kind("opt/hidden"), Some(UpperKind::Whiteout));
+    assert_eq!(kind("srv"), Some(UpperKind::Directory { opaque: true }));
+    let (replaced, content) = &now[&path("opt/replaced")];
+    assert_eq!(*content, Some(Digest::of(b"merged")));
+    let meta = &replaced.meta;
+    assert_eq!((meta.mode, meta.uid, meta.gid), (0o2711, 7, 8));
+    assert_eq!(meta.xattrs[&b"user.note"[..]], b"x");
+    assert_eq!(now[&path("opt/mode")].0.meta.mode, 0o4750);
+    assert!(!paths.private.join("staging").exists());
+}
+
+const TOOLS: fn(&Journal) -> RelinkTools<'_> = |journal| RelinkTools {
+    objects: &objects::NoObjects,
+    journal,
+};
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both() {
+    let node = Node::new();
+    let (paths, plan) = prepared(&node, "move");
+    let (config, journal) = (Node::config(&paths), Journal::new());
+    let before = listing(&paths);
+    let run = |release: &str, generation| {
+        let spec = Node::spec(node.tree(release), generation);
+        start(&paths, &config, &spec, &node.runtime).unwrap();
+        assert_eq!(
+            node.shell(&paths, &format!("test $(cat /etc/release) = {release}")),
+            0
+        );
+        assert_eq!(node.shell(&paths, "test -f /opt/kept"), 0);
+        let busy = relink_stopped(
+            &paths,
+            *journal.link.borrow(),
+            Digest::of(b"x"),
+            &plan,
+            &node.runtime,
+            &TOOLS(&journal),
+        );
+        assert!(matches!(busy, Err(RelinkError::Running(_))));
+        stop(&paths, StopMode::Kill, &node.runtime).unwrap();
+    };
+    run("1", 1);
+    let machine_id = fs::read(paths.upper().join("etc/machine-id")).unwrap();
+    assert_eq!(machine_id.len(), 33);
+    let before_relink = listing(&paths);
+    assert_eq!(before_relink.len(), before.len());
+    let first = *journal.link.borrow();
+    let to = Digest::of(b"2");
+    let second = relink_stopped(&paths, first, to, &plan, &node.runtime, &TOOLS(&journal)).unwrap();
+    assert_eq!((second.tree, second.generation), (to, 2));
+    assert_relinked(&paths);
+    run("2", 2);
+    let stale = relink_stopped(&paths, first, to, &plan, &node.runtime, &TOOLS(&journal));
+    assert!(matches!(stale, Err(RelinkError::Stale { .. })));
+    // Back: nobody touched anything, so everything is put back.
+    let record = undo_record(&paths, second).unwrap();
+    let back = RelinkPlan {
+        edits: record.inverse(),
+        ..RelinkPlan::default()
+    };
+    let third = relink_stopped(
+        &paths,
+        second,
+        first.tree,
+        &back,
+        &node.runtime,
+        &TOOLS(&journal),
+    )
+    .unwrap();
+    assert_eq!(third.generation, 3);
+    assert_eq!(listing(&paths), before_relink);
+    run("1", 3);
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command() {
+    let node = Node::new();
+    let (_, plan) = prepared(&node, "count");
+    for done in 0..=plan.edits.len() {
+        let (paths, plan) = prepared(&node, &format!("cut{done}"));
+        let journal = Journal::new();
+        let from = *journal.link.borrow();
+        let to = Link {
+            tree: Digest::of(b"2"),
+            generation: 2,
+        };
+        let (record, digest) = keep::keep(&paths, from, to, &plan).unwrap();
+        let intent = Intent {
+            from,
+            to,
+            plan: digest,
+        };
+        journal.begin(&paths.id, &intent).unwrap();
+        let objects = objects::Blobs {
+            blobs: &plan.blobs,
+            behind: &objects::NoObjects,
+        };
+        let staging = paths.private.join("staging");
+        let editor = Editor::new(&paths.upper(), staging, paths.undo_area(), &objects).unwrap();
+        editor.apply(&record.edits[..done]).unwrap();
+        // Killed here: the staging directory stays.
+        drop(editor);
+        fs::create_dir_all(paths.private.join("staging/rubbish")).unwrap();
+        let recovered = recover(&paths, &TOOLS(&journal)).unwrap();
+        assert_eq!(recovered, Recovered::Finished(to));
+        assert_relinked(&paths);
+        assert_eq!(
+            recover(&paths, &TOOLS(&journal)).unwrap(),
+            Recovered::Nothing
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_relink_that_fails_half_way_is_undone() {
+    let node = Node::new();
+    let (paths, mut plan) = prepared(&node, "fails");
+    let (before, journal) = (listing(&paths), Journal::new());
+    // The content of the two files is nowhere to be had.
+    plan.blobs.clear();
+    let from = *journal.link.borrow();
+    let error = relink_stopped(
+        &paths,
+        from,
+        Digest::of(b"2"),
+        &plan,
+        &node.runtime,
+        &TOOLS(&journal),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("opt/replaced"), "{error}");
+    assert_eq!(listing(&paths), before);
+    assert_eq!(*journal.link.borrow(), from);
+    assert!(journal.intent.borrow().is_none());
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_evil_links_in_an_upper_lead_nowhere() {
+    let node = Node::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("f"), "outside").unwrap();
+    for (name, edit) in [
+        (
+            "put",
+            UpperEdit::Put {
+                path: path("evil/f"),
+                node: TreeNode::symlink("x", Timestamp::default()),
+            },
+        ),
+        (
+            "hide",
+            UpperEdit::Hide {
+                path: path("evil/f"),
+            },
+        ),
+        (
+            "reveal",
+            UpperEdit::Reveal {
+                path: path("evil/f"),
+            },
+        ),
+        (
+            "meta",
+            UpperEdit::SetMeta {
+                path: path("evil/f"),
+                meta: Meta {
+                    mode: 0o4777,
+                    ..Meta::default()
+                },
+            },
+        ),
+        (
+            "move",
+            UpperEdit::MoveAside {
+                path: path("evil/f"),
+                to: path("evil/g"),
+            },
+        ),
+    ] {
+        let paths = node.paths(name);
+        create(&paths, &Node::config(&paths), &[]).unwrap();
+        symlink(outside.path(), paths.upper().join("evil")).unwrap();
+        let journal = Journal::new();
+        let plan = RelinkPlan {
+            edits: vec![edit],
+            ..RelinkPlan::default()
+        };
+        let from = *journal.link.borrow();
+        let result = relink_stopped(
+            &paths,
+            from,
+            Digest::of(b"2"),
+            &plan,
+            &node.runtime,
+            &TOOLS(&journal),
+        );
+        assert!(result.is_err() || name == "reveal", "{name}");
+        let left = fs::read(outside.path().join("f")).unwrap();
+        assert_eq!(left, b"outside", "{name}");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "{name}");
+    }
+}

@@ -1,0 +1,246 @@
+//! The relink of a stopped container: record the intent, apply the edits, change the row.
+//!
+//! Cut short anywhere, the next command finishes it ([`recover`]); where an edit cannot be carried out, what was done
+//! is undone. The order: plan file and undo record durable → intent in the journal → edits → sync → row.
+
+use super::apply::Editor;
+use super::guard::ContainerGuard;
+use super::link::{Intent, JournalError, Link, LinkJournal};
+use super::objects::Blobs;
+use super::prepare::{self, Regenerate};
+use super::state::{RunState, state};
+use super::{ContainerError, ContainerPaths, ObjectSource, UndoRecord, UpperEdit, keep, leftovers};
+use crate::oci::OciRuntime;
+use std::collections::BTreeMap;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::{ContainerId, Digest, RelPath};
+
+/// A change of link, decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RelinkPlan {
+    /// What to change in the upper directory, in order.
+    pub edits: Vec<UpperEdit>,
+    /// Contents that the merge made and that no store has, by digest.
+    pub blobs: BTreeMap<Digest, Vec<u8>>,
+    /// What the next start makes again.
+    pub regenerate: Vec<Regenerate>,
+}
+
+/// Why a relink did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum RelinkError {
+    /// There is no container of this name.
+    #[error("there is no container `{0}`")]
+    Unknown(ContainerId),
+    /// The container runs; only a stopped one is relinked this way.
+    #[error("container `{0}` is running")]
+    Running(ContainerId),
+    /// Its link is not what the plan was made for.
+    #[error("the link of container `{container}` changed since the plan was made")]
+    Stale {
+        /// Which.
+        container: ContainerId,
+        /// The link now.
+        now: Link,
+    },
+    /// There is nothing to go back to.
+    #[error("container `{0}` was not relinked, so there is nothing to go back to")]
+    NoUndo(ContainerId),
+    /// An edit of the upper directory.
+    #[error("cannot {operation} `{path}` in the private area")]
+    Edit {
+        /// What was tried.
+        operation: &'static str,
+        /// The path in the container.
+        path: RelPath,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the plan or undo record.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A plan or undo record that cannot be read: damaged, or written by a newer vzpkg.
+    #[error("the record `{}` cannot be read", path.display())]
+    Record {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The link.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Its plan file is not the one that was recorded.
+    #[error("the record `{}` is not the one that the relink began with", path.display())]
+    OtherPlan {
+        /// Which.
+        path: std::path::PathBuf,
+    },
+    /// Whether it runs, clearing up.
+    #[error(transparent)]
+    Container(Box<ContainerError>),
+}
+
+impl From<ContainerError> for RelinkError {
+    fn from(error: ContainerError) -> Self {
+        Self::Container(Box::new(error))
+    }
+}
+
+/// What [`recover`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// There was nothing to do.
+    Nothing,
+    /// An unfinished relink was finished: the link is this now.
+    Finished(Link),
+    /// An unfinished relink could not be finished and was undone: the link is this still.
+    Undone(Link),
+}
+
+/// What a relink works with.
+#[derive(Debug, Clone, Copy)]
+pub struct RelinkTools<'a> {
+    /// Where the contents of the new version come from.
+    pub objects: &'a dyn ObjectSource,
+    /// Holds the link.
+    pub journal: &'a dyn LinkJournal,
+}
+
+/// Moves a stopped container from its present link `from` to the tree `to` and returns the new link. The caller has
+/// called [`recover`] before it made the plan.
+///
+/// # Errors
+/// [`RelinkError`]; the container is unchanged then, unless undoing failed too: [`recover`] then goes on.
+pub fn relink_stopped(
+    paths: &ContainerPaths,
+    from: Link,
+    to: Digest,
+    plan: &RelinkPlan,
+    runtime: &dyn OciRuntime,
+    tools: &RelinkTools<'_>,
+) -> Result<Link, RelinkError> {
+    let _guard = ContainerGuard::take(paths)?;
+    if state(paths, runtime)?.state != RunState::Stopped {
+        return Err(RelinkError::Running(paths.id.clone()));
+    }
+    leftovers::clear(paths, runtime)?;
+    let now = tools.journal.link(&paths.id)?;
+    if now != from {
+        let container = paths.id.clone();
+        return Err(RelinkError::Stale { container, now });
+    }
+    let to = Link {
+        tree: to,
+        generation: from.generation + 1,
+    };
+    let (record, digest) = keep::keep(paths, from, to, plan)?;
+    prepare::remember(paths, &plan.regenerate)?;
+    let intent = Intent {
+        from,
+        to,
+        plan: digest,
+    };
+    tools.journal.begin(&paths.id, &intent)?;
+    carry_out(paths, &record, &plan.blobs, &intent, tools)?;
+    Ok(to)
+}
+
+/// From the recorded intent to the changed row; undone where an edit fails.
+fn carry_out(
+    paths: &ContainerPaths,
+    record: &UndoRecord,
+    blobs: &BTreeMap<Digest, Vec<u8>>,
+    intent: &Intent,
+    tools: &RelinkTools<'_>,
+) -> Result<(), RelinkError> {
+    let objects = Blobs {
+        blobs,
+        behind: tools.objects,
+    };
+    if let Err(error) = edit(paths, &record.edits, &objects) {
+        edit(paths, &record.inverse(), &objects)?;
+        tools.journal.abandon(&paths.id, intent)?;
+        keep::remove_all(&paths.undo(intent.from.generation))?;
+        return Err(error);
+    }
+    tools.journal.finish(&paths.id, intent)?;
+    keep::forget_others(paths, intent.from.generation)
+}
+
+/// Carries edits out and syncs.
+fn edit(
+    paths: &ContainerPaths,
+    edits: &[UpperEdit],
+    objects: &dyn ObjectSource,
+) -> Result<(), RelinkError> {
+    let staging = paths.private.join("staging");
+    let editor = Editor::new(&paths.upper(), staging, paths.undo_area(), objects)?;
+    editor.apply(edits)?;
+    keep::sync(&paths.private)
+}
+
+/// Finishes a relink that a crash cut short, or undoes it where it cannot be finished. Cheap where there is none.
+///
+/// # Errors
+/// [`RelinkError`]; the intent stays recorded then.
+pub fn recover(paths: &ContainerPaths, tools: &RelinkTools<'_>) -> Result<Recovered, RelinkError> {
+    if tools.journal.intent(&paths.id)?.is_none() {
+        return Ok(Recovered::Nothing);
+    }
+    let _guard = ContainerGuard::take(paths)?;
+    // Whoever held the container may have finished it meanwhile.
+    let Some(intent) = tools.journal.intent(&paths.id)? else {
+        return Ok(Recovered::Nothing);
+    };
+    let (record, digest) = keep::read(paths, intent.from.generation)?;
+    if digest != intent.plan {
+        let path = paths.undo(intent.from.generation);
+        return Err(RelinkError::OtherPlan { path });
+    }
+    let blobs = keep::blobs(paths, intent.from.generation)?;
+    match carry_out(paths, &record, &blobs, &intent, tools) {
+        Ok(()) => Ok(Recovered::Finished(intent.to)),
+        Err(error) if tools.journal.intent(&paths.id)?.is_some() => Err(error),
+        Err(_) => Ok(Recovered::Undone(intent.from)),
+    }
+}
+
+/// The record of the relink that led to `link`: what a rollback needs to know.
+///
+/// # Errors
+/// [`RelinkError::NoUndo`], [`RelinkError::Record`], [`RelinkError::File`]
+pub fn undo_record(paths: &ContainerPaths, link: Link) -> Result<UndoRecord, RelinkError> {
+    let generation = link.generation.saturating_sub(1);
+    if generation == 0 || !paths.undo(generation).exists() {
+        return Err(RelinkError::NoUndo(paths.id.clone()));
+    }
+    let (record, _) = keep::read(paths, generation)?;
+    if record.to == link {
+        Ok(record)
+    } else {
+        Err(RelinkError::NoUndo(paths.id.clone()))
+    }
+}
+
+/// The files that a relink kept aside or made, by digest, with `behind` asked for everything else: what a merge that
+/// rolls back reads from.
+#[derive(Debug)]
+pub struct UndoObjects<'a> {
+    /// The container.
+    pub paths: &'a ContainerPaths,
+    /// The record.
+    pub record: &'a UndoRecord,
+    /// The store.
+    pub behind: &'a dyn ObjectSource,
+}
+
+impl ObjectSource for UndoObjects<'_> {
+    fn open(&self, digest: &Digest) -> std::io::Result<Box<dyn std::io::Read + '_>> {
+        match keep::open_kept(self.paths, self.record, digest) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.behind.open(digest),
+            Err(error) => Err(error),
+        }
+    }
+}

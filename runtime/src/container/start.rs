@@ -1,0 +1,136 @@
+//! `ct start`: the root file system is put together, described in a bundle, and handed to the OCI runtime.
+//!
+//! The root file system shows in the host's mounts only until the runtime has it: from then on it belongs to the
+//! container's mount namespace alone and ends with it, whatever happens to us. Every step before that is undone where a
+//! later one fails; what a kill leaves is cleared by the next command ([`super::leftovers`]).
+
+use super::guard::ContainerGuard;
+use super::state::{RunState, state};
+use super::{Config, ContainerError, ContainerPaths, UserNamespace, init, leftovers, prepare};
+use crate::container::config::ID_COUNT;
+use crate::oci::{BundleSpec, InitKind, OciRuntime, cgroups};
+use crate::rootfs::{self, IdMap, Lower, MountSpec, Tier};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use vzpkg_metadata::durable::{self, FileError};
+
+/// The file of a bundle that says which signal asks process 1 to end.
+pub(super) const STOP_SIGNAL: &str = "stop-signal";
+
+/// What a start needs besides the container itself.
+#[derive(Debug, Clone)]
+pub struct StartSpec {
+    /// How root file systems are mounted here ([`crate::rootfs::probe`]).
+    pub tier: Tier,
+    /// The version of the container's link.
+    pub lower: Lower,
+    /// The generation of the link: names the work directory.
+    pub generation: u64,
+    /// Where the one mount of each version is kept.
+    pub shared: Option<PathBuf>,
+}
+
+/// Starts a stopped container and returns the host's id of its process 1. What a crash left is cleared first; the
+/// caller has called [`super::recover`] before it read the link.
+///
+/// # Errors
+/// [`ContainerError`]; nothing is mounted and nothing runs then.
+pub fn start(
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+    runtime: &dyn OciRuntime,
+) -> Result<u32, ContainerError> {
+    let _guard = ContainerGuard::take(paths)?;
+    if let RunState::Running | RunState::Paused = state(paths, runtime)?.state {
+        return Err(ContainerError::Running(paths.id.clone()));
+    }
+    leftovers::clear(paths, runtime)?;
+    let started = launch(paths, config, spec, runtime);
+    if started.is_err() {
+        // The first error is the one to tell; what cannot be cleared now is cleared by the next command.
+        drop(leftovers::clear(paths, runtime));
+    }
+    started
+}
+
+fn launch(
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+    runtime: &dyn OciRuntime,
+) -> Result<u32, ContainerError> {
+    prepare::machine_id(paths)?;
+    prepare::work_directory(paths, spec.generation)?;
+    mount(paths, config, spec)?;
+    let init = init::kind(paths, config)?;
+    write_bundle(paths, config, &init)?;
+    let pid = runtime.create(&paths.id, &paths.bundle)?;
+    if let UserNamespace::Private { first_id } = config.user_namespace {
+        cgroups::delegate(pid, first_id)?;
+    }
+    leftovers::unmount(paths)?;
+    runtime.start(&paths.id)?;
+    prepare::done(paths)?;
+    Ok(pid)
+}
+
+fn mount(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> Result<(), ContainerError> {
+    durable::create_directories(&paths.root, 0o755)?;
+    let mut mount = MountSpec::new(spec.tier, spec.lower.clone())
+        .with_upper(paths.upper(), paths.work(spec.generation));
+    mount.shared.clone_from(&spec.shared);
+    if let UserNamespace::Private { first_id } = config.user_namespace {
+        mount.id_map = Some(IdMap {
+            first: first_id,
+            count: ID_COUNT,
+        });
+    }
+    rootfs::mount(&mount, &paths.root).map_err(|source| ContainerError::Mount {
+        container: paths.id.clone(),
+        source,
+    })
+}
+
+fn write_bundle(
+    paths: &ContainerPaths,
+    config: &Config,
+    init: &InitKind,
+) -> Result<(), ContainerError> {
+    let mut prepare = prepare::lines(paths)?;
+    prepare.extend(init::first_start(paths));
+    let bundle = BundleSpec {
+        config,
+        rootfs: paths.root.clone(),
+        init: init.clone(),
+        cgroup: leftovers::cgroup(paths),
+        prepare,
+        open_files: open_files(),
+    };
+    let json = bundle
+        .to_spec()
+        .and_then(|spec| Ok(serde_json::to_vec(&spec)?))
+        .map_err(|source| ContainerError::Bundle {
+            container: paths.id.clone(),
+            source,
+        })?;
+    durable::create_directories(&paths.bundle, 0o700)?;
+    let write = |name: &str, bytes: &[u8]| {
+        // Not durable on purpose: the bundle is gone with the machine.
+        let path = paths.bundle.join(name);
+        fs::write(&path, bytes)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+            .map_err(FileError::on("write", path))
+    };
+    write("config.json", &json)?;
+    write(STOP_SIGNAL, init.stop_signal().to_string().as_bytes())?;
+    Ok(())
+}
+
+/// What systemd gives its services, or our own limit if that is less.
+fn open_files() -> u64 {
+    const GENEROUS: u64 = 524_288;
+    let own = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    own.unwrap_or(GENEROUS).min(GENEROUS)
+}

@@ -1,0 +1,218 @@
+//! Reading an upper directory: which private entries there are, their metadata and contents.
+//!
+//! Everything is opened beneath the directory by descriptor; no symbolic link of the container's is followed. Owners,
+//! times and attributes are taken as they lie on disk, which is as the container sees them.
+
+use super::beneath;
+use super::objects::PrivateSource;
+use super::scan::{UpperEntry, UpperKind, UpperScan};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, readlinkat, statat};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
+use vzpkg_metadata::digest::Hasher;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::tree::Meta;
+use vzpkg_metadata::{Digest, RelPath, Timestamp};
+
+/// The mark of a directory that hides everything below it.
+pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
+
+/// The other form of a whiteout: an empty file with this mark.
+const WHITEOUT: &[u8] = b"trusted.overlay.whiteout";
+
+/// What is overlayfs' own, not the container's.
+const OWN_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+
+/// An open upper directory.
+#[derive(Debug)]
+pub struct UpperDir {
+    root: OwnedFd,
+}
+
+impl UpperDir {
+    /// Opens the directory.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn open(upper: &Path) -> Result<Self, FileError> {
+        let root = beneath::open_root(upper)
+            .map_err(|error| FileError::on("open", upper)(error.into()))?;
+        Ok(Self { root })
+    }
+
+    pub(super) const fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// Finds every private entry. Reads no contents; about 5 µs for each entry.
+    ///
+    /// # Errors
+    /// [`FileError`] with the path inside.
+    pub fn scan(&self) -> Result<UpperScan, FileError> {
+        let mut entries = BTreeMap::new();
+        // A list of directories instead of recursion: their depth is the container's choice.
+        let mut waiting = vec![RelPath::root()];
+        while let Some(directory) = waiting.pop() {
+            let failed = |error: Errno| FileError::on("read", directory.as_path())(error.into());
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let opened = beneath::open(&self.root, &directory, flags).map_err(failed)?;
+            for entry in Dir::read_from(&opened).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name().to_bytes();
+                if name == b"." || name == b".." {
+                    continue;
+                }
+                let path = directory.join(name).map_err(|error| {
+                    FileError::on("read", directory.as_path())(io::Error::other(error))
+                })?;
+                let found = read_entry(&opened, name)
+                    .map_err(|error| FileError::on("read", path.as_path())(error.into()))?;
+                if matches!(found.kind, UpperKind::Directory { .. }) {
+                    waiting.push(path.clone());
+                }
+                entries.insert(path, found);
+            }
+        }
+        Ok(UpperScan { entries })
+    }
+
+    /// The private entry of one path; `None` where nothing private is there.
+    pub(super) fn entry(&self, path: &RelPath) -> io::Result<Option<UpperEntry>> {
+        let Some(parent) = path.parent() else {
+            return Ok(None);
+        };
+        let parent = match beneath::open(&self.root, &parent, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            other => other?,
+        };
+        match read_entry(&parent, path.file_name()) {
+            Err(Errno::NOENT) => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    fn open_file(&self, path: &RelPath) -> io::Result<File> {
+        // Not blocking: a FIFO put there meanwhile must not hold us.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = File::from(beneath::open(&self.root, path, flags)?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::ErrorKind::InvalidInput.into())
+        }
+    }
+}
+
+impl PrivateSource for UpperDir {
+    fn read(&self, path: &RelPath, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.open_file(path)?;
+        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if read as u64 > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
+
+    fn digest(&self, path: &RelPath) -> io::Result<Digest> {
+        let mut hasher = Hasher::new();
+        io::copy(&mut self.open_file(path)?, &mut hasher)?;
+        Ok(hasher.finish())
+    }
+}
+
+/// The entry `name` of an open directory.
+pub(super) fn read_entry(directory: impl AsFd, name: &[u8]) -> rustix::io::Result<UpperEntry> {
+    let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
+        return Ok(whiteout());
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory, name, flags, rustix::fs::Mode::empty())?;
+    let (xattrs, own) = xattrs(&file)?;
+    let kind = match kind {
+        FileType::RegularFile if stat.st_size == 0 && own.contains_key(WHITEOUT) => {
+            return Ok(whiteout());
+        }
+        FileType::RegularFile => UpperKind::File {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+        },
+        FileType::Directory => UpperKind::Directory {
+            opaque: own.get(OPAQUE.as_bytes()).is_some_and(|mark| mark == b"y"),
+        },
+        FileType::Symlink => UpperKind::Symlink {
+            target: readlinkat(&directory, name, Vec::new())?.into_bytes(),
+        },
+        _ => UpperKind::Special,
+    };
+    Ok(UpperEntry {
+        meta: meta(&stat, xattrs),
+        kind,
+    })
+}
+
+fn whiteout() -> UpperEntry {
+    UpperEntry {
+        meta: Meta::default(),
+        kind: UpperKind::Whiteout,
+    }
+}
+
+fn meta(stat: &Stat, xattrs: Xattrs) -> Meta {
+    Meta {
+        mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        mtime: Timestamp {
+            seconds: stat.st_mtime,
+            nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        },
+        xattrs,
+    }
+}
+
+type Xattrs = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The name under which the kernel takes a descriptor that was opened for its path only.
+pub(super) fn magic_link(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// The names of all extended attributes, each ended by a NUL.
+pub(super) fn xattr_names(link: &str) -> rustix::io::Result<Vec<u8>> {
+    let mut list = vec![0_u8; rustix::fs::listxattr_query(link)?];
+    if !list.is_empty() {
+        let length = rustix::fs::listxattr(link, list.as_mut_slice())?;
+        list.truncate(length);
+    }
+    Ok(list)
+}
+
+/// The container's extended attributes, and overlayfs' own.
+fn xattrs(file: &OwnedFd) -> rustix::io::Result<(Xattrs, Xattrs)> {
+    let link = magic_link(file);
+    let list = xattr_names(&link)?;
+    let (mut theirs, mut own) = (Xattrs::new(), Xattrs::new());
+    for name in list
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        let mut value = vec![0_u8; rustix::fs::getxattr_query(&link, name)?];
+        if !value.is_empty() {
+            let length = rustix::fs::getxattr(&link, name, value.as_mut_slice())?;
+            value.truncate(length);
+        }
+        let into = if OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            &mut own
+        } else {
+            &mut theirs
+        };
+        into.insert(name.to_vec(), value);
+    }
+    Ok((theirs, own))
+}

@@ -1,0 +1,126 @@
+//! Processes: forking the single-threaded helper, a user namespace without a process, and the end of everyone.
+#![expect(unsafe_code, reason = "fork, clone and kill(-1) have no safe form")]
+
+use rustix::process::{Pid, WaitOptions};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old one, with the number of the new.
+    Parent(Pid),
+}
+
+/// Forks. For processes with one thread only: the child of another may find any lock held.
+///
+/// # Errors
+/// `EINVAL` where this process has more than one thread, else as `fork`.
+pub fn fork() -> io::Result<Forked> {
+    let threads = fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: there is no other thread, so the child starts from a consistent state.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        child => Pid::from_raw(child)
+            .map(Forked::Parent)
+            .ok_or_else(|| io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Kills every process of this pid namespace but the caller, which must be its PID 1 (elsewhere it does nothing).
+pub fn kill_everyone_else() {
+    signal_everyone_else(libc::SIGKILL);
+}
+
+/// Whether any other process, even a dead one not yet waited for, is in this pid namespace. Asked by its PID 1.
+pub fn others_live() -> bool {
+    signal_everyone_else(0)
+}
+
+fn signal_everyone_else(signal: libc::c_int) -> bool {
+    if std::process::id() != 1 {
+        return false;
+    }
+    // SAFETY: kill touches no memory of ours. As PID 1 of a namespace, -1 is everyone in it but ourselves.
+    unsafe { libc::kill(-1, signal) == 0 }
+}
+
+/// Every descriptor from `first` on closes when this process executes something.
+///
+/// # Errors
+/// `ENOSYS` before Linux 5.11.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: only flags of descriptors change; none is closed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The calling process no longer possesses the keys of whoever started it. Kernels without keys are fine.
+pub fn leave_session_keyring() {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name makes a new anonymous keyring; no memory is passed.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0_usize) };
+}
+
+/// [`super::Kernel::user_namespace`]. About 0.3 ms; safe with any number of threads.
+pub(super) fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
+    let (gate, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let flags = libc::CLONE_NEWUSER | libc::SIGCHLD;
+    // SAFETY: a new process with a copy of our memory; the child below makes two system calls and touches no lock,
+    // no allocator and no descriptor but its own copies.
+    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    if child == 0 {
+        wait_and_exit(gate.as_raw_fd(), hold.as_raw_fd());
+    }
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    drop(gate);
+    let namespace = map_ids(child, first, count);
+    drop(hold);
+    let pid = i32::try_from(child).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It ends because the pipe is closed; not being able to wait for it loses nothing but a process number.
+        rustix::process::waitpid(Some(pid), WaitOptions::empty()).ok();
+    }
+    namespace
+}
+
+/// The child of [`user_namespace`]: lives until every copy of the other end of the pipe is closed.
+fn wait_and_exit(gate: libc::c_int, hold: libc::c_int) -> ! {
+    let mut byte = 0_u8;
+    // SAFETY: closes our own copy, so that the parent's is the last.
+    unsafe { libc::close(hold) };
+    // SAFETY: reads at most one byte into one.
+    unsafe { libc::read(gate, (&raw mut byte).cast(), 1) };
+    // SAFETY: ends without running anything of the parent's.
+    unsafe { libc::_exit(0) }
+}
+
+fn map_ids(child: libc::c_long, first: u32, count: u32) -> io::Result<OwnedFd> {
+    for map in ["uid_map", "gid_map"] {
+        // One write each: the kernel takes a map whole or not at all.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .open(format!("/proc/{child}/{map}"))?;
+        file.write_all(format!("0 {first} {count}\n").as_bytes())?;
+    }
+    Ok(fs::File::open(format!("/proc/{child}/ns/user"))?.into())
+}
