@@ -1,0 +1,300 @@
+//! rpm's database after a run: install times become the epoch, its content is held against the lock, and what was left
+//! to chance is taken out, so that the same lock gives the same bytes.
+//!
+//! rpm has no way to be told the time (until 4.19). So, once the transaction is done, the file that holds the headers is
+//! copied out of the target, its times are set, it is copied back, and rpm itself builds the database anew from it;
+//! every index is then rpm's own work. What still differs is Berkeley DB's own ([`super::berkeley`]).
+
+use super::berkeley;
+use super::headers::{Header, INSTALL_TID, INSTALL_TIME};
+use super::transaction::{rpm, rpm_run};
+use super::{EXCHANGE, TARGET};
+use crate::build::run::failure;
+use crate::build::{Assembly, BuildError, Plan, Session};
+use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::tree::{Entry, Node, NodeKind, Tree};
+use vzpkg_metadata::{Digest, RelPath};
+use vzpkg_runtime::sandbox::{Bind, RunCommand};
+
+/// Where the database can be; the first that is there counts. Fedora 36 and later have it below `/usr`.
+const DIRECTORIES: [&str; 2] = ["usr/lib/sysimage/rpm", "var/lib/rpm"];
+
+/// The file with the headers, where Berkeley DB holds them.
+const PACKAGES: &str = "Packages";
+
+/// The file that says where the database was found.
+const WHERE: &str = "where";
+
+/// Files that only a running rpm needs.
+const VOLATILE: [&str; 3] = [".rpm.lock", ".dbenv.lock", "rpmdb.sqlite-shm"];
+
+/// The largest database that is read: ten times that of a full desktop.
+const DATABASE_BYTES: u64 = 1 << 30;
+
+/// The name of a key that an administrator imported; it is in the database, but no package.
+const KEY: &str = "gpg-pubkey";
+
+/// The directory through which the database goes out of the sandbox and back.
+pub(super) fn exchange(staging: &Path) -> Result<Bind, FileError> {
+    let directory = staging.join("database");
+    fs::create_dir(&directory).map_err(FileError::on("create directory", &directory))?;
+    Ok(Bind {
+        source: directory,
+        at: EXCHANGE.into(),
+        writable: true,
+    })
+}
+
+/// Sets the install times of everything that came to the epoch and lets rpm build its database anew.
+pub(super) fn settle_times(
+    plan: &Plan<'_>,
+    session: &mut Session<'_>,
+    assembly: &Assembly,
+) -> Result<(), BuildError> {
+    let find = format!(
+        "cd {TARGET}; for d in {}; do if [ -e $d/{PACKAGES} ]; then echo $d >{EXCHANGE}/{WHERE}; \
+         exec cp $d/{PACKAGES} {EXCHANGE}/; fi; done",
+        DIRECTORIES.join(" ")
+    );
+    let outcome = session.run(&RunCommand::new(["sh", "-c", &find]))?;
+    if !outcome.success() {
+        return Err(failure(None, "cp", &outcome));
+    }
+    let exchange = assembly
+        .binds
+        .iter()
+        .find(|bind| bind.at == Path::new(EXCHANGE));
+    let Some(exchange) = exchange.map(|bind| &bind.source) else {
+        return Ok(());
+    };
+    let Some(mut found) = open_own(&exchange.join(WHERE))? else {
+        // sqlite and ndb are newer than the distributions that are supported so far.
+        return Ok(());
+    };
+    let found = read(&mut found, &exchange.join(WHERE))?;
+    let known = DIRECTORIES
+        .iter()
+        .find(|known| found.trim_ascii() == known.as_bytes());
+    let Some(found) = known else {
+        return Ok(());
+    };
+    let place = exchange.join(PACKAGES);
+    let content = |problem| BuildError::Content {
+        path: format!("{found}/{PACKAGES}"),
+        problem,
+    };
+    let mut file = open_own(&place)?.ok_or_else(|| content("it cannot be copied"))?;
+    let mut bytes = read(&mut file, &place)?;
+    set_times(plan, &mut bytes).map_err(content)?;
+    file.rewind()
+        .and_then(|()| file.write_all(&bytes))
+        .map_err(FileError::on("write", &place))?;
+    let put = format!("cd {TARGET}/{found} && rm -f * && cp {EXCHANGE}/{PACKAGES} {PACKAGES}");
+    let outcome = session.run(&RunCommand::new(["sh", "-c", &put]))?;
+    if !outcome.success() {
+        return Err(failure(None, "cp", &outcome));
+    }
+    rpm_run(session, rpm(&["--rebuilddb"]))
+}
+
+/// Opens a file of the exchange directory, into which a scriptlet that left its chroot could have put anything: a link
+/// or a device in its place is refused. Nobody of the sandbox runs meanwhile.
+fn open_own(path: &Path) -> Result<Option<File>, FileError> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(FileError::on("open", path)(error.into())),
+    };
+    let metadata = file.metadata().map_err(FileError::on("read", path))?;
+    if metadata.is_file() && metadata.nlink() == 1 {
+        Ok(Some(file))
+    } else {
+        Err(FileError::on("open", path)(
+            io::ErrorKind::InvalidData.into(),
+        ))
+    }
+}
+
+fn read(file: &mut File, path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    let failed = |error| FileError::on("read", path)(error);
+    let read = file.take(DATABASE_BYTES + 1).read_to_end(&mut bytes);
+    if read.map_err(failed)? as u64 > DATABASE_BYTES {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(bytes)
+}
+
+fn set_times(plan: &Plan<'_>, bytes: &mut [u8]) -> Result<(), berkeley::Problem> {
+    let incoming: BTreeSet<(&str, &str, &str)> = plan
+        .incoming
+        .iter()
+        .map(|package| {
+            let (name, version) = (package.name.as_str(), package.version.as_str());
+            (name, version, package.arch.as_str())
+        })
+        .collect();
+    let epoch = u32::try_from(plan.lock.epoch).unwrap_or(u32::MAX);
+    berkeley::Database::open(bytes)?.for_each_header(|header| {
+        let identity = Header(header).identity();
+        let (name, version, arch) = identity.ok_or("a header has no name")?;
+        if !incoming.contains(&(name.as_str(), version.as_str(), arch.as_str())) {
+            return Ok(());
+        }
+        for tag in [INSTALL_TIME, INSTALL_TID] {
+            if let Some((start, _)) = Header(header).place(tag) {
+                let place = header.get_mut(start..start + 4);
+                place
+                    .ok_or("a header is cut off")?
+                    .copy_from_slice(&epoch.to_be_bytes());
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Holds the database of a built tree against the lock and cleans its files.
+pub(super) fn finish(plan: &Plan<'_>, tree: &mut Tree) -> Result<(), BuildError> {
+    for directory in DIRECTORIES {
+        let directory = RelPath::parse(directory.as_bytes())?;
+        let is_directory = |entry: &Entry| entry.as_node().is_some_and(Node::is_directory);
+        if !tree.get(&directory).is_some_and(is_directory) {
+            continue;
+        }
+        remove_volatile(tree, &directory)?;
+        let files: Vec<RelPath> = tree
+            .below(&directory)
+            .filter(|(_, entry)| entry.as_node().is_some_and(Node::is_file))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in files {
+            clean(plan, tree, &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_volatile(tree: &mut Tree, directory: &RelPath) -> Result<(), BuildError> {
+    let mut names: Vec<RelPath> = tree
+        .below(directory)
+        .filter(|(path, _)| path.file_name().starts_with(b"__db."))
+        .map(|(path, _)| path.clone())
+        .collect();
+    for name in VOLATILE {
+        names.push(directory.join(name.as_bytes())?);
+    }
+    for name in names {
+        tree.remove_subtree(&name);
+    }
+    Ok(())
+}
+
+fn clean(plan: &Plan<'_>, tree: &mut Tree, path: &RelPath) -> Result<(), BuildError> {
+    let objects = &plan.request.store.objects;
+    let Some(NodeKind::File { digest, .. }) = tree.node(path).map(|node| &node.kind) else {
+        return Ok(());
+    };
+    let mut bytes = objects.read(digest, DATABASE_BYTES)?;
+    if !berkeley::Database::is_one(&bytes) {
+        return Ok(());
+    }
+    let content = |problem| BuildError::Content {
+        path: path.to_string(),
+        problem,
+    };
+    let mut database = berkeley::Database::open(&mut bytes).map_err(content)?;
+    if path.file_name() == PACKAGES.as_bytes() {
+        let mut installed = Vec::new();
+        let read = database.for_each_header(|header| {
+            installed.push(Header(header).identity().ok_or("a header has no name")?);
+            Ok(())
+        });
+        read.map_err(content)?;
+        compare(plan, installed)?;
+    }
+    // Any value will do, as long as no two files that are open together share it.
+    let identity = Digest::of(path.as_bytes());
+    database.clean(identity.as_bytes()).map_err(content)?;
+    let digest = objects.put_bytes(&bytes)?;
+    if let Some(node) = tree.node_mut(path) {
+        let size = bytes.len() as u64;
+        node.kind = NodeKind::File { digest, size };
+    }
+    Ok(())
+}
+
+/// Checks that exactly the packages of the lock are installed.
+fn compare(plan: &Plan<'_>, installed: Vec<(String, String, String)>) -> Result<(), BuildError> {
+    let mut wanted: BTreeSet<(String, String, String)> = plan
+        .lock
+        .packages
+        .iter()
+        .map(|package| {
+            let name = package.name.to_string();
+            (name, package.version.clone(), package.arch.to_string())
+        })
+        .collect();
+    for identity in installed {
+        if identity.0 == KEY || wanted.remove(&identity) {
+            continue;
+        }
+        let (package, version, _) = identity;
+        let expected = plan
+            .lock
+            .packages
+            .iter()
+            .find(|locked| locked.name.as_str() == package);
+        return Err(BuildError::Outcome {
+            package,
+            found: version,
+            expected: expected
+                .map_or_else(|| "not there".to_owned(), |locked| locked.version.clone()),
+        });
+    }
+    match wanted.into_iter().next() {
+        None => Ok(()),
+        Some((package, expected, _)) => Err(BuildError::Outcome {
+            package,
+            found: "not there".to_owned(),
+            expected,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn evil_links_in_the_place_of_the_database_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        fs::write(place("host"), "the host's").unwrap();
+        symlink(place("host"), place("symlink")).unwrap();
+        fs::hard_link(place("host"), place("hard")).unwrap();
+        fs::create_dir(place("directory")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            place("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for name in ["symlink", "hard", "directory", "fifo"] {
+            assert!(open_own(&place(name)).is_err(), "{name}");
+        }
+        assert!(open_own(&place("none")).unwrap().is_none());
+        fs::write(place("own"), "own").unwrap();
+        let mut file = open_own(&place("own")).unwrap().unwrap();
+        assert_eq!(read(&mut file, &place("own")).unwrap(), b"own");
+    }
+}

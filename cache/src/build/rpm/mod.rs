@@ -1,0 +1,81 @@
+//! The backend for rpm packages: the distribution's own rpm, in a tree made of its own packages, carries out one
+//! transaction on the target. Database format, scriptlets, Lua, triggers and order are then the distribution's own.
+//!
+//! ```text
+//! tools     bootstrap: all packages of the transaction laid over each other, no script run; else the base   tools
+//! accounts  useradd and groupadd that know the ids of the template come first in PATH                      accounts
+//! run       removals, then everything that comes, each in one rpm run on the target                        transaction
+//! times     install times in the database become the epoch, then rpm itself builds the database anew       database
+//! finish    database held against the lock; what Berkeley DB left to chance is zeroed                      database
+//! ```
+
+mod accounts;
+mod berkeley;
+mod database;
+mod headers;
+mod tools;
+mod transaction;
+
+use super::{Assembly, Backend, BuildError, Plan, Session};
+use std::path::Path;
+use vzpkg_metadata::template::ScriptKind;
+use vzpkg_metadata::tree::Tree;
+
+/// Builds trees of `.rpm` packages.
+#[derive(Debug, Clone, Copy)]
+pub struct RpmBackend;
+
+/// Where the target is, seen from the tools.
+const TARGET: &str = "/run/vzpkg/target";
+
+/// Where package files are, seen from the tools.
+const PACKAGES: &str = "/run/vzpkg/packages";
+
+/// Where the database is handed to us and back, seen from the tools.
+const EXCHANGE: &str = "/run/vzpkg/database";
+
+/// Where the commands that know the template's ids are, seen from the target.
+const COMMANDS: &str = "/run/vzpkg/bin";
+
+impl Backend for RpmBackend {
+    fn assemble(&self, plan: &Plan<'_>, staging: &Path) -> Result<Assembly, BuildError> {
+        let scripts = &plan.request.template.scripts;
+        if scripts.get(ScriptKind::MidPreInstall).is_some() {
+            return Err(BuildError::Content {
+                path: ScriptKind::MidPreInstall.file_name().to_owned(),
+                problem: "it works in deb templates only",
+            });
+        }
+        let (tree, tools) = match &plan.base {
+            None => (tools::empty_target(plan)?, tools::from_packages(plan)?),
+            Some(base) => (base.clone(), tools::from_base(base)?),
+        };
+        let mut binds = transaction::offer_packages(plan, staging)?;
+        binds.push(database::exchange(staging)?);
+        binds.push(accounts::commands(plan, staging)?);
+        let mut assembly = Assembly {
+            tree,
+            binds,
+            tools: Some(tools),
+            ..Assembly::default()
+        };
+        // Old distributions have no C.UTF-8, and bash complains about it in every scriptlet.
+        assembly.environment.insert("LC_ALL".into(), "C".into());
+        Ok(assembly)
+    }
+
+    fn run(
+        &self,
+        plan: &Plan<'_>,
+        assembly: &Assembly,
+        session: &mut Session<'_>,
+        _middle: &mut dyn FnMut(&mut Session<'_>) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        transaction::run(plan, session)?;
+        database::settle_times(plan, session, assembly)
+    }
+
+    fn finish(&self, plan: &Plan<'_>, tree: &mut Tree) -> Result<(), BuildError> {
+        database::finish(plan, tree)
+    }
+}

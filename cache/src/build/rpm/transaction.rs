@@ -1,0 +1,170 @@
+//! The runs of rpm on the target: what goes and is not replaced, then everything that comes.
+//!
+//! Every package was verified against the signed index when it was fetched and again when it was imported, so rpm need
+//! not know a key. Dependencies are left for rpm to check: an answer of the resolver that it does not accept is an error.
+
+use super::{COMMANDS, PACKAGES, TARGET};
+use crate::build::run::failure;
+use crate::build::{BuildError, Plan, Session};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::transaction::{Action, PackageRef, Step};
+use vzpkg_runtime::sandbox::{Bind, RunCommand, RunOutcome, RunStatus};
+
+/// The path that scriptlets get besides ours, as rpm's own macro has it.
+const SCRIPT_PATH: &str = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/X11R6/bin";
+
+/// Makes the files of all packages that come visible to the tools.
+pub(super) fn offer_packages(plan: &Plan<'_>, staging: &Path) -> Result<Vec<Bind>, BuildError> {
+    let directory = staging.join("packages");
+    fs::create_dir(&directory).map_err(FileError::on("create directory", &directory))?;
+    for package in plan.incoming {
+        let source = plan.file(package)?;
+        let place = directory.join(format!("{}.rpm", package.sha256));
+        // On another file system the file is copied; the sandbox sees either read-only.
+        if fs::hard_link(source, &place).is_err() {
+            fs::copy(source, &place).map_err(FileError::on("copy", source))?;
+        }
+    }
+    Ok(vec![Bind::read_only(directory, PACKAGES)])
+}
+
+/// Carries out the transaction.
+pub(super) fn run(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), BuildError> {
+    let steps = &plan.request.transaction.steps;
+    let replaced = replaced_names(plan);
+    let mut erased: Vec<String> = steps
+        .iter()
+        .filter(|step| step.action == Action::Remove)
+        .filter(|step| !replaced.contains(step.package.name.as_str()))
+        .map(|step| full_name(&step.package))
+        .collect();
+    erased.sort();
+    if !erased.is_empty() {
+        // What is left without its dependencies here gets them back, or goes, in the same transaction.
+        let mut argv = rpm(&["--erase", "--nodeps"]);
+        argv.extend(erased);
+        rpm_run(session, argv)?;
+    }
+    let before: BTreeSet<&str> = plan
+        .request
+        .base
+        .into_iter()
+        .flat_map(|base| &base.lock.packages)
+        .map(|package| package.name.as_str())
+        .collect();
+    // A further version beside the one that stays, a kernel for example, is not an upgrade.
+    let beside =
+        |step: &Step| step.action == Action::Install && before.contains(step.package.name.as_str());
+    let incoming = || plan.request.transaction.incoming();
+    install(
+        session,
+        incoming().filter(|step| !beside(step)),
+        "--upgrade",
+    )?;
+    install(session, incoming().filter(|step| beside(step)), "--install")
+}
+
+fn install<'a>(
+    session: &mut Session<'_>,
+    steps: impl Iterator<Item = &'a Step>,
+    action: &str,
+) -> Result<(), BuildError> {
+    // rpm orders what depends on each other; for the rest it keeps the order it is given, and its database shows it.
+    let mut packages: Vec<&PackageRef> = steps.map(|step| &step.package).collect();
+    packages.sort();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let mut argv = rpm(&[action, "--nosignature"]);
+    if action == "--upgrade" {
+        argv.push("--oldpackage".to_owned());
+    }
+    let file = |package: &PackageRef| format!("{PACKAGES}/{}.rpm", package.sha256);
+    argv.extend(packages.into_iter().map(file));
+    rpm_run(session, argv)
+}
+
+/// rpm on the target.
+pub(super) fn rpm(arguments: &[&str]) -> Vec<String> {
+    let path = format!("_install_script_path {COMMANDS}:{SCRIPT_PATH}");
+    let fixed = ["rpm", "--root", TARGET, "--define", path.as_str()];
+    let words = fixed.iter().chain(arguments);
+    words.map(|word| (*word).to_owned()).collect()
+}
+
+/// Runs rpm; a failure names the package and scriptlet that rpm names.
+pub(super) fn rpm_run(session: &mut Session<'_>, argv: Vec<String>) -> Result<(), BuildError> {
+    let outcome = session.run(&RunCommand::new(argv))?;
+    if outcome.success() {
+        return Ok(());
+    }
+    Err(match culprit(&outcome) {
+        Some((package, script, status)) => {
+            failure(Some(package), script, &RunOutcome { status, ..outcome })
+        }
+        None => failure(None, "rpm", &outcome),
+    })
+}
+
+/// The names that packages which come declare obsolete: rpm takes those away itself.
+fn replaced_names<'a>(plan: &'a Plan<'_>) -> BTreeSet<&'a str> {
+    plan.incoming
+        .iter()
+        .flat_map(|package| package.record.lines())
+        .filter_map(|line| line.strip_prefix("obsoletes "))
+        .filter_map(|relation| relation.split(' ').next())
+        .collect()
+}
+
+/// `name-version-release.arch`, with the epoch where there is one, as `rpm --erase` takes it.
+fn full_name(package: &PackageRef) -> String {
+    match package.version.split_once(':') {
+        Some((epoch, version)) => format!("{epoch}:{}-{version}.{}", package.name, package.arch),
+        None => format!("{}-{}.{}", package.name, package.version, package.arch),
+    }
+}
+
+/// `error: %pre(nginx-1.2-3.x86_64) scriptlet failed, exit status 7`
+fn culprit(outcome: &RunOutcome) -> Option<(String, String, RunStatus)> {
+    let text = String::from_utf8_lossy(&outcome.tail);
+    text.lines().find_map(|line| {
+        let (script, rest) = line.strip_prefix("error: ")?.split_once('(')?;
+        let (package, rest) = rest.split_once(") scriptlet failed")?;
+        let code = rest.strip_prefix(", exit status ").map(str::trim);
+        let status = match (outcome.status, code.and_then(|code| code.parse().ok())) {
+            (RunStatus::Exited(_), Some(code)) => RunStatus::Exited(code),
+            (status, _) => status,
+        };
+        script
+            .starts_with('%')
+            .then(|| (package.to_owned(), format!("{script} script"), status))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_failing_package_and_script_are_found_in_what_rpm_says() {
+        let outcome = |text: &str| RunOutcome {
+            status: RunStatus::Exited(1),
+            tail: text.as_bytes().to_vec(),
+            stdout: Vec::new(),
+            stdout_truncated: false,
+            left_behind: 0,
+        };
+        let text = "warning: x\nerror: %pre(nginx-1.2-3.x86_64) scriptlet failed, exit status 7\n\
+                    error: nginx-1.2-3.x86_64: install failed\n";
+        let expected = (
+            "nginx-1.2-3.x86_64".to_owned(),
+            "%pre script".to_owned(),
+            RunStatus::Exited(7),
+        );
+        assert_eq!(culprit(&outcome(text)), Some(expected));
+        assert_eq!(culprit(&outcome("error: Failed dependencies:\n")), None);
+    }
+}

@@ -1,0 +1,402 @@
+//! Files of records that both sides add to: users, groups, overrides, package states. Merged record by record, by a key.
+//!
+//! A record changed on one side only is taken from that side. One that both changed is merged field by field where it
+//! has fields, and where that does not decide the container's stays and is reported. The new version's order is kept;
+//! what only the container has comes after it.
+
+use super::judge::{differ, merged_meta};
+use super::{Decision, MergeError, Obstacle, draft::Draft};
+use std::collections::{BTreeMap, BTreeSet};
+use vzpkg_metadata::tree::NodeKind;
+use vzpkg_metadata::{Family, RelPath};
+use vzpkg_runtime::container::UpperKind;
+
+/// How a file is cut into records and what each one's key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Lines of fields between `:`, the first one the key; these fields are lists between `,`.
+    Accounts {
+        /// The number of each list field, from 0.
+        lists: &'static [usize],
+    },
+    /// Lines that are their own key.
+    Lines,
+    /// Lines whose key is the first word.
+    FirstWord,
+    /// Lines whose key is the last word.
+    LastWord,
+    /// Three lines each, the first one the key: dpkg's diversions.
+    Triples,
+    /// Paragraphs between blank lines; the key is these fields.
+    Paragraphs(&'static [&'static str]),
+}
+
+/// A record that both sides changed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RecordConflict {
+    /// The key of the record: the user, the package.
+    pub record: String,
+}
+
+const PACKAGE_KEY: &[&str] = &["Package", "Architecture"];
+
+/// Every record file, with the family it belongs to where it does.
+const FILES: [(&str, Format, Option<Family>); 13] = [
+    ("etc/passwd", Format::Accounts { lists: &[] }, None),
+    ("etc/shadow", Format::Accounts { lists: &[] }, None),
+    ("etc/group", Format::Accounts { lists: &[3] }, None),
+    ("etc/gshadow", Format::Accounts { lists: &[2, 3] }, None),
+    ("etc/subuid", Format::Lines, None),
+    ("etc/subgid", Format::Lines, None),
+    (
+        "var/lib/dpkg/diversions",
+        Format::Triples,
+        Some(Family::Deb),
+    ),
+    (
+        "var/lib/dpkg/statoverride",
+        Format::LastWord,
+        Some(Family::Deb),
+    ),
+    (
+        "var/lib/dpkg/triggers/File",
+        Format::Lines,
+        Some(Family::Deb),
+    ),
+    (
+        "var/lib/dpkg/triggers/Unincorp",
+        Format::FirstWord,
+        Some(Family::Deb),
+    ),
+    (
+        "var/lib/apt/extended_states",
+        Format::Paragraphs(PACKAGE_KEY),
+        Some(Family::Deb),
+    ),
+    (
+        "var/cache/debconf/config.dat",
+        Format::Paragraphs(&["Name"]),
+        Some(Family::Deb),
+    ),
+    (
+        "var/cache/debconf/templates.dat",
+        Format::Paragraphs(&["Name"]),
+        Some(Family::Deb),
+    ),
+];
+
+/// Lists of packages that wait for a trigger, one file for each trigger.
+const TRIGGERS: &str = "var/lib/dpkg/triggers";
+
+/// Merges every record file that both sides changed; one that only one side changed is left to the file rules.
+pub(super) fn merge_all(draft: &mut Draft<'_>, family: Family) -> Result<(), MergeError> {
+    let mut files: BTreeMap<RelPath, Format> = FILES
+        .into_iter()
+        .filter(|(_, _, of)| of.is_none_or(|of| of == family))
+        .filter_map(|(path, format, _)| Some((path.parse().ok()?, format)))
+        .collect();
+    if let Ok(directory) = TRIGGERS.parse::<RelPath>() {
+        let upper = draft.upper();
+        for (path, _) in upper
+            .below(&directory)
+            .filter(|(path, _)| **path != directory)
+        {
+            files.entry(path.clone()).or_insert(Format::Lines);
+        }
+    }
+    for (path, format) in files {
+        merge_file(draft, &path, format)?;
+    }
+    Ok(())
+}
+
+fn merge_file(draft: &mut Draft<'_>, path: &RelPath, format: Format) -> Result<(), MergeError> {
+    let (old, new) = (draft.old(path), draft.new_node(path));
+    let Some(private) = draft.private(path) else {
+        return Ok(());
+    };
+    let is_file = |kind: &NodeKind| matches!(kind, NodeKind::File { .. });
+    let Some(new) = new.filter(|new| is_file(&new.kind)) else {
+        return Ok(());
+    };
+    if !matches!(private.kind, UpperKind::File { .. }) || !differ(old, Some(new)) {
+        return Ok(());
+    }
+    let old_bytes = draft.read_node(path, old)?;
+    let new_bytes = draft.read_node(path, Some(new))?;
+    let private_bytes = draft.read_private(path)?;
+    if private_bytes == old_bytes || private_bytes == new_bytes {
+        return Ok(());
+    }
+    let merged = merge(format, &old_bytes, &private_bytes, &new_bytes);
+    if matches!(format, Format::Accounts { .. }) {
+        for clash in clashes(path, &old_bytes, &private_bytes, &new_bytes) {
+            draft.object_to(clash);
+        }
+    }
+    let meta = merged_meta(old, &private.meta, new);
+    draft.say(
+        &path,
+        Decision::Merged {
+            conflicts: merged.conflicts,
+        },
+    );
+    if merged.bytes == new_bytes && super::judge::same_meta(&meta, &new.meta) {
+        draft.take(path);
+    } else {
+        draft.put_bytes(path, meta, merged.bytes);
+    }
+    Ok(())
+}
+
+/// The outcome of one file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Merged {
+    pub(super) bytes: Vec<u8>,
+    pub(super) conflicts: Vec<RecordConflict>,
+}
+
+type Records<'a> = Vec<(Vec<u8>, &'a [u8])>;
+
+/// Merges three contents of a file.
+pub(super) fn merge(format: Format, old: &[u8], private: &[u8], new: &[u8]) -> Merged {
+    let [old, private, new] = [old, private, new].map(|bytes| records(format, bytes));
+    let index = |records: &Records<'_>| -> BTreeMap<Vec<u8>, Vec<u8>> {
+        records
+            .iter()
+            .map(|(key, record)| (key.clone(), record.to_vec()))
+            .collect()
+    };
+    let (old, by_private, by_new) = (index(&old), index(&private), index(&new));
+    let order = new
+        .iter()
+        .chain(private.iter().filter(|(key, _)| !by_new.contains_key(key)));
+    let (mut merged, mut conflicts, mut done) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for (key, _) in order {
+        if !done.insert(key) {
+            continue;
+        }
+        let (o, p, n) = (old.get(key), by_private.get(key), by_new.get(key));
+        let chosen = if p == n || p == o {
+            n.cloned()
+        } else if n == o {
+            p.cloned()
+        } else {
+            let (record, agreed) = both_changed(format, o, p, n);
+            if !agreed {
+                let record = String::from_utf8_lossy(key).into_owned();
+                conflicts.push(RecordConflict { record });
+            }
+            record
+        };
+        merged.extend(chosen);
+    }
+    let mut bytes = Vec::new();
+    for record in merged {
+        bytes.extend_from_slice(&record);
+        bytes.extend_from_slice(if matches!(format, Format::Paragraphs(_)) {
+            b"\n\n"
+        } else {
+            b"\n"
+        });
+    }
+    Merged { bytes, conflicts }
+}
+
+/// A record that both sides changed: the merged one, and whether both sides are in it.
+fn both_changed(
+    format: Format,
+    old: Option<&Vec<u8>>,
+    private: Option<&Vec<u8>>,
+    new: Option<&Vec<u8>>,
+) -> (Option<Vec<u8>>, bool) {
+    let (Some(private), Some(new)) = (private, new) else {
+        // One side removed what the other changed: as the container has it.
+        return (private.cloned(), false);
+    };
+    let Format::Accounts { lists } = format else {
+        return (Some(private.clone()), false);
+    };
+    let fields = |record: &[u8]| -> Vec<Vec<u8>> {
+        record
+            .split(|&byte| byte == b':')
+            .map(<[u8]>::to_vec)
+            .collect()
+    };
+    let (private, new) = (fields(private), fields(new));
+    let old = old.map(|old| fields(old)).unwrap_or_default();
+    if private.len() != new.len() {
+        return (Some(private.join(&b':')), false);
+    }
+    let mut agreed = true;
+    let merged: Vec<Vec<u8>> = private
+        .iter()
+        .zip(&new)
+        .enumerate()
+        .map(|(at, (p, n))| {
+            let o = old.get(at);
+            if p == n || Some(p) == o {
+                n.clone()
+            } else if Some(n) == o {
+                p.clone()
+            } else if lists.contains(&at) {
+                merge_list(o.map_or(&[][..], Vec::as_slice), p, n)
+            } else {
+                agreed = false;
+                p.clone()
+            }
+        })
+        .collect();
+    (Some(merged.join(&b':')), agreed)
+}
+
+/// Members that either side added, without those that either side removed.
+fn merge_list(old: &[u8], private: &[u8], new: &[u8]) -> Vec<u8> {
+    let [old, private, new] = [old, private, new].map(|list| -> Vec<&[u8]> {
+        list.split(|&byte| byte == b',')
+            .filter(|item| !item.is_empty())
+            .collect()
+    });
+    let kept = new
+        .iter()
+        .filter(|item| private.contains(item) || !old.contains(item));
+    let added = private
+        .iter()
+        .filter(|item| !new.contains(item) && !old.contains(item));
+    let all: Vec<&[u8]> = kept.chain(added).copied().collect();
+    all.join(&b',')
+}
+
+/// Cuts a file into records with their keys.
+fn records(format: Format, bytes: &[u8]) -> Records<'_> {
+    let lines = bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let word = |line: &[u8], last: bool| -> Vec<u8> {
+        let mut words = line
+            .split(|&byte| byte == b' ')
+            .filter(|word| !word.is_empty());
+        let word = if last {
+            words.next_back()
+        } else {
+            words.next()
+        };
+        word.unwrap_or_default().to_vec()
+    };
+    match format {
+        Format::Accounts { .. } => lines
+            .map(|line| {
+                (
+                    line.split(|&byte| byte == b':')
+                        .next()
+                        .unwrap_or_default()
+                        .to_vec(),
+                    line,
+                )
+            })
+            .collect(),
+        Format::Lines => lines.map(|line| (line.to_vec(), line)).collect(),
+        Format::FirstWord => lines.map(|line| (word(line, false), line)).collect(),
+        Format::LastWord => lines.map(|line| (word(line, true), line)).collect(),
+        Format::Triples => triples(bytes),
+        Format::Paragraphs(keys) => paragraphs(bytes)
+            .map(|paragraph| (paragraph_key(paragraph, keys), paragraph))
+            .collect(),
+    }
+}
+
+fn triples(bytes: &[u8]) -> Records<'_> {
+    let mut records = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let ends = rest
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(at, _)| at);
+        let end = ends.take(3).last().unwrap_or(rest.len());
+        let (record, after) = rest.split_at(end);
+        let key = record
+            .split(|&byte| byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        if !record.is_empty() {
+            records.push((key.to_vec(), record));
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    records
+}
+
+/// The paragraphs of a file in Debian's control format, without the blank lines between them.
+pub(super) fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.iter().position(|&byte| byte != b'\n')?;
+            rest = rest.get(start..)?;
+            let end = rest.windows(2).position(|pair| pair == b"\n\n");
+            let (paragraph, after) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = after;
+            let paragraph = paragraph.strip_suffix(b"\n").unwrap_or(paragraph);
+            if !paragraph.is_empty() {
+                return Some(paragraph);
+            }
+        }
+    })
+}
+
+fn paragraph_key(paragraph: &[u8], names: &[&str]) -> Vec<u8> {
+    let values: Vec<&[u8]> = names
+        .iter()
+        .map(|name| field(paragraph, name).unwrap_or_default())
+        .collect();
+    values.join(&b' ')
+}
+
+/// The value of a field that stands on one line.
+pub(super) fn field<'a>(paragraph: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    paragraph.split(|&byte| byte == b'\n').find_map(|line| {
+        let (head, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":")?;
+        head.eq_ignore_ascii_case(name.as_bytes())
+            .then(|| value.trim_ascii())
+    })
+}
+
+/// Ids that the container and the new version both gave out since the old version, to different names; and names to
+/// which both gave different ids.
+fn clashes(path: &RelPath, old: &[u8], private: &[u8], new: &[u8]) -> Vec<Obstacle> {
+    let kind = match path.as_bytes() {
+        b"etc/passwd" => "user",
+        b"etc/group" => "group",
+        _ => return Vec::new(),
+    };
+    let ids = |bytes: &[u8]| -> BTreeMap<String, String> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let lines = text.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            Some((fields.next()?.to_owned(), fields.nth(1)?.to_owned()))
+        });
+        lines.collect()
+    };
+    let (old, private, new) = (ids(old), ids(private), ids(new));
+    let added = |side: &BTreeMap<String, String>| -> Vec<(String, String)> {
+        let added = side.iter().filter(|(name, _)| !old.contains_key(*name));
+        added.map(|(name, id)| (name.clone(), id.clone())).collect()
+    };
+    let mut found = Vec::new();
+    for mine in added(&private) {
+        for theirs in added(&new) {
+            let (same_name, same_id) = (mine.0 == theirs.0, mine.1 == theirs.1);
+            if same_name != same_id {
+                found.push(Obstacle::IdClash {
+                    kind,
+                    private: mine.clone(),
+                    template: theirs,
+                });
+            }
+        }
+    }
+    found
+}

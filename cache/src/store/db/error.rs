@@ -1,0 +1,92 @@
+//! Why the database cannot do what was asked.
+
+use super::super::guard::GuardError;
+use std::path::PathBuf;
+use vzpkg_metadata::VersionName;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::lock::Ids;
+
+/// A name that would get a second id, or an id that would get a second name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdClash {
+    /// The name that was to be reserved.
+    pub name: String,
+    /// What was asked for.
+    pub wanted: Ids,
+    /// Who has it: the same name with other ids, or another name.
+    pub holder: String,
+    /// What the holder has.
+    pub held: Ids,
+}
+
+/// Why the database cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite refused.
+    #[error("cannot {operation} in the database `{}`", path.display())]
+    Sqlite {
+        /// What was tried.
+        operation: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// A value that this vzpkg would not have written.
+    #[error("the database holds an invalid {what}: `{value}`")]
+    Damaged {
+        /// Which value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// Made by a newer vzpkg.
+    #[error("the database has schema {found}, newer than this vzpkg, which knows {known}")]
+    Newer {
+        /// Its schema.
+        found: u32,
+        /// The newest schema known here.
+        known: u32,
+    },
+    /// The file cannot be made.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Another process is creating it and does not finish.
+    #[error("the database cannot be created")]
+    Guard(#[from] GuardError),
+    /// There is no such template, version, tag or container.
+    #[error("there is no {what} `{name}`")]
+    Unknown {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// It is there already.
+    #[error("{what} `{name}` exists")]
+    Exists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A version that something uses cannot be removed.
+    #[error("version `{version}` is in use: {user}")]
+    InUse {
+        /// The version.
+        version: VersionName,
+        /// By what: `it is the head`, `it is kept`, `container web1 is linked to it`.
+        user: String,
+    },
+    /// Ids that contradict the registry.
+    #[error("`{}` cannot have ids {}: `{}` has {}", .0.name, ids(.0.wanted), .0.holder, ids(.0.held))]
+    IdClash(Box<IdClash>),
+    /// All ranges of container ids are given out.
+    #[error("no range of 65,536 ids is left for a container")]
+    NoIdRange,
+}
+
+fn ids(ids: Ids) -> String {
+    let id = |id: Option<u32>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    format!("{}:{}", id(ids.uid), id(ids.gid))
+}

@@ -1,0 +1,206 @@
+//! The database: names, heads, marks, links and ids. What it names is immutable and lies in files.
+//!
+//! SQLite in WAL mode with FULL sync; every change is one IMMEDIATE transaction; readers never wait for writers. It is
+//! created and migrated under a guard, for switching to WAL does not wait for others. It can be made again from the
+//! records of versions ([`super::Store::rebuild_database`]), all but marks, containers and ids.
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the path of a method of Session is not general enough in its lifetime"
+)]
+
+mod cached_trees;
+mod containers;
+mod error;
+mod holds;
+mod ids;
+mod rows;
+mod session;
+mod versions;
+
+pub use error::{DatabaseError, IdClash};
+pub use rows::{CachedTree, ContainerRow, Follow, TemplateRow, VersionRow, VersionState};
+
+use super::Access;
+use super::guard::{Guard, GuardName, SilentWait, Wait};
+use super::layout::Layout;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use session::Session;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The number of the schema this code writes.
+const SCHEMA: u32 = 1;
+
+/// How long a writer waits for another one's transaction, which takes milliseconds.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// The open database of a store. Shared by threads; one statement at a time.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Database {
+    pub(super) fn open(layout: &Layout, access: Access) -> Result<Self, DatabaseError> {
+        let path = layout.database();
+        let connection = match access {
+            Access::ReadOnly => open_to_read(&path)?,
+            Access::ReadWrite => open_to_write(layout, &path)?,
+        };
+        let database = Self {
+            path,
+            connection: Mutex::new(connection),
+        };
+        match database.read("read the schema", |session| session.user_version())? {
+            SCHEMA => Ok(database),
+            found => Err(DatabaseError::Newer {
+                found,
+                known: SCHEMA,
+            }),
+        }
+    }
+
+    /// Runs `work` in one transaction that sees one state of the database.
+    pub(super) fn read<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        self.transact(operation, TransactionBehavior::Deferred, work)
+    }
+
+    /// Runs `work` in one transaction that nobody else writes beside; what it did is durable when this returns, or
+    /// nothing was done.
+    pub(super) fn write<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        self.transact(operation, TransactionBehavior::Immediate, work)
+    }
+
+    fn transact<T>(
+        &self,
+        operation: &'static str,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let error = sqlite(operation, &self.path);
+        let transaction = connection.transaction_with_behavior(behavior);
+        let transaction = transaction.map_err(&error)?;
+        let value = work(&Session::new(&transaction, operation, &self.path))?;
+        transaction.commit().map_err(&error)?;
+        Ok(value)
+    }
+
+    /// What SQLite's own check finds: nothing in a sound database. Reads all of it.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] where it cannot even be read.
+    pub fn check(&self) -> Result<Vec<String>, DatabaseError> {
+        self.read("check integrity", |session| {
+            let lines =
+                session.query("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))?;
+            Ok(lines.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+}
+
+/// Makes the mapping function for `map_err`.
+fn sqlite<'a>(
+    operation: &'static str,
+    path: &'a Path,
+) -> impl Fn(rusqlite::Error) -> DatabaseError + 'a {
+    move |source| DatabaseError::Sqlite {
+        operation,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseError> {
+    let error = sqlite("open", path);
+    let connection = Connection::open(path).map_err(&error)?;
+    connection.busy_timeout(BUSY).map_err(&error)?;
+    // The log stays when the last writer leaves, so that users who cannot write can still read.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(&error)?;
+    let session = Session::new(&connection, "open", path);
+    if session.user_version().unwrap_or_default() == 0 {
+        let name = GuardName::Database;
+        let _guard = Guard::take(layout, name, Wait::AtMost(BUSY), &SilentWait)?;
+        create(&connection, path)?;
+    }
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .map_err(&error)?;
+    Ok(connection)
+}
+
+/// Makes the tables, unless another process did while this one waited for the guard.
+fn create(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+    let error = sqlite("create tables", path);
+    if Session::new(connection, "create tables", path).user_version()? != 0 {
+        return Ok(());
+    }
+    let schema = include_str!("schema.sql");
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        .map_err(&error)?;
+    connection
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;"
+        ))
+        .map_err(&error)
+}
+
+fn open_to_read(path: &Path) -> Result<Connection, DatabaseError> {
+    let error = sqlite("open", path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&error)?;
+    connection.busy_timeout(BUSY).map_err(&error)?;
+    let readable = Session::new(&connection, "open", path).user_version();
+    let log = path.with_extension("db-wal");
+    if readable.is_ok() || fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        return readable.map(|_| connection);
+    }
+    // No log beside it, and this user cannot make one: then nobody is writing either.
+    let uri = immutable_uri(path);
+    Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(&error)
+}
+
+/// The path as an SQLite URI that promises that the file does not change.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let digit = |value: u8| char::from_digit(u32::from(value), 16);
+            uri.push('%');
+            uri.extend([digit(byte >> 4), digit(byte & 0xf)].into_iter().flatten());
+        }
+    }
+    uri + "?immutable=1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_escaped_in_uris() {
+        let uri = immutable_uri(Path::new("/v z/50%?#/state.db"));
+        assert_eq!(uri, "file:/v%20z/50%25%3f%23/state.db?immutable=1");
+    }
+}

@@ -1,0 +1,399 @@
+//! Templates, versions, heads, tags, marks and cached trees.
+
+use super::session::{Session, value};
+use super::{Database, DatabaseError, TemplateRow, VersionRow, VersionState};
+use crate::store::VersionDraft;
+use rusqlite::{Row, params};
+use vzpkg_metadata::{Digest, TemplateName, VersionName, VersionNumber};
+
+const VERSION: &str = "SELECT template, number, digest, parent, created, bad, kept FROM versions ";
+
+type RawVersion = (
+    String,
+    i64,
+    String,
+    Option<String>,
+    i64,
+    Option<String>,
+    bool,
+);
+
+fn raw_version(row: &Row<'_>) -> rusqlite::Result<RawVersion> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+        row.get(5)?,
+        row.get(6)?,
+    ))
+}
+
+fn number(raw: i64) -> Result<VersionNumber, DatabaseError> {
+    let number = u64::try_from(raw).ok().and_then(VersionNumber::new);
+    number.ok_or_else(|| DatabaseError::Damaged {
+        what: "version number",
+        value: raw.to_string(),
+    })
+}
+
+/// SQLite's integers are signed; no template reaches 2^63 versions.
+fn raw(number: VersionNumber) -> i64 {
+    i64::try_from(number.get()).unwrap_or(i64::MAX)
+}
+
+fn unknown(version: &VersionName) -> DatabaseError {
+    DatabaseError::Unknown {
+        what: "version",
+        name: version.to_string(),
+    }
+}
+
+impl Session<'_> {
+    fn version_row(&self, row: RawVersion) -> Result<VersionRow, DatabaseError> {
+        let (template, raw_number, digest, parent, created, bad, kept) = row;
+        let tags = self.query(
+            "SELECT tag FROM tags WHERE template = ? AND number = ? ORDER BY tag",
+            params![template, raw_number],
+            |row| row.get(0),
+        )?;
+        Ok(VersionRow {
+            name: VersionName {
+                template: value("template name", &template)?,
+                number: number(raw_number)?,
+            },
+            digest: value("digest", &digest)?,
+            parent: parent.map(|text| value("digest", &text)).transpose()?,
+            created,
+            state: bad.map_or(VersionState::Good, VersionState::Bad),
+            kept,
+            tags,
+        })
+    }
+
+    /// All versions of one template, oldest first.
+    pub(in crate::store) fn versions(
+        &self,
+        template: &TemplateName,
+    ) -> Result<Vec<VersionRow>, DatabaseError> {
+        let statement = format!("{VERSION} WHERE template = ? ORDER BY number");
+        let rows = self.query(&statement, [template.as_str()], raw_version)?;
+        rows.into_iter().map(|row| self.version_row(row)).collect()
+    }
+
+    /// All versions of all templates.
+    pub(in crate::store) fn all_versions(&self) -> Result<Vec<VersionRow>, DatabaseError> {
+        let statement = format!("{VERSION} ORDER BY template, number");
+        let rows = self.query(&statement, [], raw_version)?;
+        rows.into_iter().map(|row| self.version_row(row)).collect()
+    }
+
+    fn version(&self, name: &VersionName) -> Result<VersionRow, DatabaseError> {
+        let statement = format!("{VERSION} WHERE template = ? AND number = ?");
+        let key = params![name.template.as_str(), raw(name.number)];
+        let rows = self.query_one(&statement, key, raw_version)?;
+        self.version_row(rows.ok_or_else(|| unknown(name))?)
+    }
+
+    pub(in crate::store) fn head(
+        &self,
+        template: &TemplateName,
+    ) -> Result<Option<VersionRow>, DatabaseError> {
+        let statement = format!(
+            "{VERSION} WHERE template = ?1 AND number = (SELECT head FROM templates WHERE name = ?1)"
+        );
+        let rows = self.query_one(&statement, [template.as_str()], raw_version)?;
+        rows.map(|row| self.version_row(row)).transpose()
+    }
+
+    pub(in crate::store) fn set_head(&self, version: &VersionName) -> Result<(), DatabaseError> {
+        self.version(version)?;
+        self.execute(
+            "UPDATE templates SET head = ? WHERE name = ?",
+            params![raw(version.number), version.template.as_str()],
+        )?;
+        Ok(())
+    }
+
+    /// The number that the next version of a template gets.
+    pub(in crate::store) fn next_number(
+        &self,
+        template: &TemplateName,
+    ) -> Result<VersionNumber, DatabaseError> {
+        let statement = "SELECT next FROM templates WHERE name = ?";
+        let next = self.query_one(statement, [template.as_str()], |row| row.get(0))?;
+        next.map_or(Ok(VersionNumber::FIRST), number)
+    }
+
+    /// Makes a version visible. Its head moves only by [`Self::set_head`].
+    pub(in crate::store) fn insert_version(
+        &self,
+        new: VersionNumber,
+        draft: &VersionDraft,
+    ) -> Result<(), DatabaseError> {
+        self.execute(
+            "INSERT INTO templates (name, next) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET next = max(next, ?2)",
+            params![draft.template.as_str(), raw(new.next())],
+        )?;
+        self.execute(
+            "INSERT INTO versions (template, number, digest, parent, created) VALUES (?, ?, ?, ?, ?)",
+            params![
+                draft.template.as_str(),
+                raw(new),
+                draft.digest.to_string(),
+                draft.parent.map(|parent| parent.to_string()),
+                draft.created
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// What keeps a version from being removed, in words.
+    fn user_of(&self, row: &VersionRow) -> Result<Option<String>, DatabaseError> {
+        let head = self.head(&row.name.template)?;
+        if head.is_some_and(|head| head.name == row.name)
+            && self.versions(&row.name.template)?.len() > 1
+        {
+            return Ok(Some("it is the head".to_owned()));
+        }
+        if row.kept {
+            return Ok(Some("it is kept".to_owned()));
+        }
+        if let Some(tag) = row.tags.first() {
+            return Ok(Some(format!("it has the tag {tag}")));
+        }
+        let linked = self.query_one(
+            "SELECT id FROM containers WHERE template = ?1 AND (link = ?2 OR os_digest = ?2) LIMIT 1",
+            params![row.name.template.as_str(), row.digest.to_string()],
+            |row| row.get::<_, String>(0),
+        )?;
+        Ok(linked.map(|id| format!("container {id} is linked to it")))
+    }
+}
+
+impl Database {
+    /// Every template that has or had versions, by name.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`], as for every method of this type.
+    pub fn templates(&self) -> Result<Vec<TemplateRow>, DatabaseError> {
+        self.read("list templates", |session| {
+            let rows = session.query(
+                "SELECT name, head, (SELECT count(*) FROM versions WHERE template = name)
+                 FROM templates ORDER BY name",
+                [],
+                |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
+            )?;
+            rows.into_iter()
+                .map(|(name, head, versions)| {
+                    Ok(TemplateRow {
+                        name: value("template name", &name)?,
+                        head: Option::map(head, number).transpose()?,
+                        versions: u64::try_from(versions).unwrap_or_default(),
+                    })
+                })
+                .collect()
+        })
+    }
+
+    /// The versions of one template, oldest first; none for an unknown one.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn versions(&self, template: &TemplateName) -> Result<Vec<VersionRow>, DatabaseError> {
+        self.read("list versions", |session| session.versions(template))
+    }
+
+    /// One version.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is none.
+    pub fn version(&self, name: &VersionName) -> Result<VersionRow, DatabaseError> {
+        self.read("read a version", |session| session.version(name))
+    }
+
+    /// All versions with this tree, of whichever template.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn versions_with(&self, digest: &Digest) -> Result<Vec<VersionRow>, DatabaseError> {
+        self.read("find versions", |session| {
+            let statement = format!("{VERSION} WHERE digest = ? ORDER BY template");
+            let rows = session.query(&statement, [digest.to_string()], raw_version)?;
+            rows.into_iter()
+                .map(|row| session.version_row(row))
+                .collect()
+        })
+    }
+
+    /// The version that new containers get; `None` if the template has none.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn head(&self, template: &TemplateName) -> Result<Option<VersionRow>, DatabaseError> {
+        self.read("read the head", |session| session.head(template))
+    }
+
+    /// Makes a version the one that new containers get.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is none.
+    pub fn set_head(&self, version: &VersionName) -> Result<(), DatabaseError> {
+        self.write("move the head", |session| session.set_head(version))
+    }
+
+    /// Rolls a template back: `version` becomes its head, and the head it had is marked bad for the reason given.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is no such version.
+    pub fn roll_back(&self, version: &VersionName, why: &str) -> Result<(), DatabaseError> {
+        self.write("roll back", |session| {
+            let before = session.head(&version.template)?;
+            session.set_head(version)?;
+            match before.filter(|head| head.name != *version) {
+                Some(head) => mark(session, &head.name, "bad", Some(why)),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Says whether a version may be chosen.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is none.
+    pub fn set_state(
+        &self,
+        version: &VersionName,
+        state: &VersionState,
+    ) -> Result<(), DatabaseError> {
+        let why = match state {
+            VersionState::Good => None,
+            VersionState::Bad(why) => Some(why.as_str()),
+        };
+        self.write("mark a version", |session| {
+            mark(session, version, "bad", why)
+        })
+    }
+
+    /// Says whether gc must keep a version.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is none.
+    pub fn set_kept(&self, version: &VersionName, kept: bool) -> Result<(), DatabaseError> {
+        self.write("mark a version", |session| {
+            mark(session, version, "kept", kept)
+        })
+    }
+
+    /// Gives a version a tag, which leaves the version of the same template that has it.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is no such version.
+    pub fn tag(&self, version: &VersionName, tag: &str) -> Result<(), DatabaseError> {
+        self.write("tag a version", |session| {
+            session.version(version)?;
+            session.execute(
+                "INSERT OR REPLACE INTO tags (template, tag, number) VALUES (?, ?, ?)",
+                params![version.template.as_str(), tag, raw(version.number)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Takes a tag away.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if no version has it.
+    pub fn untag(&self, template: &TemplateName, tag: &str) -> Result<(), DatabaseError> {
+        self.write("remove a tag", |session| {
+            let gone = session.execute(
+                "DELETE FROM tags WHERE template = ? AND tag = ?",
+                params![template.as_str(), tag],
+            )?;
+            changed_one(gone, "tag", tag)
+        })
+    }
+
+    /// The version that has a tag.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn tagged(
+        &self,
+        template: &TemplateName,
+        tag: &str,
+    ) -> Result<Option<VersionRow>, DatabaseError> {
+        self.read("find a tag", |session| {
+            let statement = format!(
+                "{VERSION} WHERE template = ?1 AND number =
+                 (SELECT number FROM tags WHERE template = ?1 AND tag = ?2)"
+            );
+            let rows = session.query_one(&statement, [template.as_str(), tag], raw_version)?;
+            rows.map(|row| session.version_row(row)).transpose()
+        })
+    }
+
+    /// What keeps a version from being removed, in words: `it is the head`; `None` if nothing does.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is no such version.
+    pub fn user_of_version(&self, version: &VersionName) -> Result<Option<String>, DatabaseError> {
+        self.read("read a version", |session| {
+            session.user_of(&session.version(version)?)
+        })
+    }
+
+    /// Removes a version; its files go with the next gc. The last version of a template may be removed though it is the
+    /// head.
+    ///
+    /// # Errors
+    /// [`DatabaseError::InUse`] for the head, a kept or tagged version and one a container is linked to;
+    /// [`DatabaseError::Unknown`] if there is none.
+    pub fn remove_version(&self, version: &VersionName) -> Result<(), DatabaseError> {
+        self.write("remove a version", |session| {
+            let row = session.version(version)?;
+            if let Some(user) = session.user_of(&row)? {
+                let version = version.clone();
+                return Err(DatabaseError::InUse { version, user });
+            }
+            session.execute(
+                "UPDATE templates SET head = NULL WHERE name = ? AND head = ?",
+                params![version.template.as_str(), raw(version.number)],
+            )?;
+            session.execute(
+                "DELETE FROM versions WHERE template = ? AND number = ?",
+                params![version.template.as_str(), raw(version.number)],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+/// Sets one column of a version.
+fn mark(
+    session: &Session<'_>,
+    version: &VersionName,
+    column: &'static str,
+    value: impl rusqlite::ToSql,
+) -> Result<(), DatabaseError> {
+    let changed = session.execute(
+        &format!("UPDATE versions SET {column} = ? WHERE template = ? AND number = ?"),
+        params![value, version.template.as_str(), raw(version.number)],
+    )?;
+    changed_one(changed, "version", &version.to_string())
+}
+
+/// An error if a change found nothing to change.
+pub(super) fn changed_one(
+    changed: usize,
+    what: &'static str,
+    name: &str,
+) -> Result<(), DatabaseError> {
+    if changed > 0 {
+        return Ok(());
+    }
+    let name = name.to_owned();
+    Err(DatabaseError::Unknown { what, name })
+}

@@ -1,0 +1,200 @@
+//! What is in use: the roots, and everything they refer to.
+
+use super::GcError;
+use crate::store::{ImageError, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::thread;
+use vzpkg_metadata::{Digest, RootSet, VersionName};
+
+/// Trees and packages in use.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// Trees whose image must be there.
+    pub(super) trees: BTreeSet<Digest>,
+    /// Trees that others name and that may be gone.
+    named: BTreeSet<Digest>,
+    pub(super) packages: BTreeSet<Digest>,
+    objects: BTreeSet<Digest>,
+}
+
+impl Roots {
+    /// Reads the roots; `expired` versions are none, though a dry run leaves them in the database.
+    pub(super) fn read(
+        store: &Store,
+        others: &RootSet,
+        expired: &BTreeMap<VersionName, Digest>,
+    ) -> Result<Self, GcError> {
+        let mut roots = Self {
+            named: others.trees.clone(),
+            packages: others.packages.clone(),
+            objects: others.objects.clone(),
+            ..Self::default()
+        };
+        roots.named.extend(mounted_trees());
+        let (versions, containers, cached) = store.db.read("read the roots", |session| {
+            Ok((
+                session.all_versions()?,
+                session.containers()?,
+                session.cached_trees()?,
+            ))
+        })?;
+        for row in containers {
+            roots.named.extend([row.link, row.os_digest]);
+        }
+        roots.named.extend(cached.iter().map(|tree| tree.digest));
+        for row in versions {
+            if expired.contains_key(&row.name) {
+                continue;
+            }
+            roots.trees.insert(row.digest);
+            let record = store.versions.read(&row.name.template, &row.digest)?;
+            let packages = record.lock.packages.iter();
+            roots
+                .packages
+                .extend(packages.map(|package| package.sha256));
+        }
+        Ok(roots)
+    }
+
+    pub(super) fn has_tree(&self, digest: &Digest) -> bool {
+        self.trees.contains(digest) || self.named.contains(digest)
+    }
+}
+
+/// The objects in use.
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    /// Sorted.
+    objects: Vec<Digest>,
+    /// Of what was spared while sweeping.
+    late: BTreeSet<Digest>,
+}
+
+impl Marked {
+    /// Marks the objects of all roots. Removes nothing.
+    pub(super) fn mark(store: &Store, roots: &Roots) -> Result<Self, GcError> {
+        let mut work: Vec<(Digest, Kind)> = Vec::new();
+        work.extend(roots.trees.iter().map(|digest| (*digest, Kind::Tree)));
+        let named = roots.named.difference(&roots.trees);
+        work.extend(named.map(|digest| (*digest, Kind::NamedTree)));
+        work.extend(roots.packages.iter().map(|digest| (*digest, Kind::Package)));
+        let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = work.len().div_ceil(threads).max(1);
+        let parts: Vec<Result<Vec<Digest>, GcError>> = thread::scope(|scope| {
+            let workers: Vec<_> = work
+                .chunks(share)
+                .map(|part| scope.spawn(move || objects_of_all(store, part)))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
+        // The empty file needs no object, but trees name it.
+        let mut objects = vec![Digest::of(b"")];
+        objects.extend(&roots.objects);
+        for part in parts {
+            objects.extend(part?);
+        }
+        objects.sort_unstable();
+        objects.dedup();
+        Ok(Self {
+            objects,
+            late: BTreeSet::new(),
+        })
+    }
+
+    pub(super) fn contains(&self, object: &Digest) -> bool {
+        self.objects.binary_search(object).is_ok() || self.late.contains(object)
+    }
+
+    pub(super) fn add(&mut self, objects: impl IntoIterator<Item = Digest>) {
+        self.late.extend(objects);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Tree,
+    NamedTree,
+    Package,
+}
+
+fn objects_of_all(store: &Store, work: &[(Digest, Kind)]) -> Result<Vec<Digest>, GcError> {
+    let mut objects = Vec::new();
+    for (digest, kind) in work {
+        match kind {
+            Kind::Tree => objects.extend(store.images.objects_of(digest)?),
+            Kind::NamedTree => match store.images.objects_of(digest) {
+                Ok(more) => objects.extend(more),
+                Err(ImageError::Missing(_)) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Kind::Package => {
+                // One that is missing is imported again when it is needed.
+                if let Some(manifest) = store.packages.peek(digest)? {
+                    objects.extend(manifest.tree.objects().map(|(digest, _)| digest));
+                }
+            }
+        }
+        if objects.len() > 200_000 {
+            objects.sort_unstable();
+            objects.dedup();
+        }
+    }
+    Ok(objects)
+}
+
+/// The trees that any mount of any mount namespace of this machine refers to: every digest that stands in a mount
+/// table, for the kernel shows an image as a mount's source and a materialised tree as its lower directory.
+pub(super) fn mounted_trees() -> BTreeSet<Digest> {
+    let mut trees = BTreeSet::new();
+    let mut namespaces = BTreeSet::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let path = process.path();
+        // Processes end while this runs, and those of others may be unreadable: their namespaces have other members,
+        // or no mounts of ours.
+        let Ok(namespace) = fs::read_link(path.join("ns/mnt")) else {
+            continue;
+        };
+        if !namespaces.insert(namespace.clone()) {
+            continue;
+        }
+        match fs::read(path.join("mountinfo")) {
+            Ok(table) => digests_in(&table, &mut trees),
+            Err(_) => {
+                namespaces.remove(&namespace);
+            }
+        }
+    }
+    trees
+}
+
+/// Every run of exactly 64 hexadecimal digits.
+fn digests_in(text: &[u8], found: &mut BTreeSet<Digest>) {
+    for word in text.split(|byte| !byte.is_ascii_hexdigit()) {
+        let word = str::from_utf8(word).unwrap_or_default();
+        found.extend(word.parse::<Digest>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_found_in_every_place_of_a_mount_table() {
+        let (image, tree) = (Digest::of(b"image"), Digest::of(b"tree"));
+        let table = format!(
+            "50 1 0:9 / /run/x ro - erofs /vz/store/images/{image}.erofs ro\n\
+             51 1 0:8 / /m rw - overlay x rw,lowerdir+=/vz/store/trees/{tree},upperdir=/u/00{image}\n"
+        );
+        let mut found = BTreeSet::new();
+        digests_in(table.as_bytes(), &mut found);
+        assert_eq!(found, BTreeSet::from([image, tree]));
+    }
+}

@@ -1,0 +1,247 @@
+//! Removing what is not marked, each directory under its exclusive guard.
+
+use super::mark::Roots;
+use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
+use crate::store::staging::{lock_directory, time_of};
+use rustix::fs::FlockOperation;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::{ByteSize, Digest, VersionName};
+
+impl Collection<'_> {
+    pub(super) fn sweep_builds(&mut self, dead: &[PathBuf]) -> Result<(), FileError> {
+        for path in dead {
+            self.report.dead_builds += 1;
+            if self.mode == GcMode::DryRun {
+                continue;
+            }
+            let removed = match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+                Ok(_) => fs::remove_file(path),
+                Err(error) => Err(error),
+            };
+            ignore_missing(removed).map_err(FileError::on("remove", path))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep_manifests(&mut self, roots: &Roots) -> Result<(), GcError> {
+        let mut spared = Vec::new();
+        {
+            let _exclusive = self.lock(&self.store.layout.manifests())?;
+            for package in self.store.packages.list()? {
+                if roots.packages.contains(&package) {
+                    continue;
+                }
+                match self.take(&self.store.packages.path(&package))? {
+                    Taken::Gone(bytes) => {
+                        self.report.manifests += 1;
+                        self.report.manifest_bytes.0 += bytes;
+                    }
+                    Taken::Spared => spared.push(package),
+                }
+            }
+        }
+        for package in spared {
+            // One that is damaged is not used by anybody: reading it fails for them too.
+            if let Ok(Some(manifest)) = self.store.packages.peek(&package) {
+                let objects = manifest.tree.objects();
+                self.marked.add(objects.map(|(digest, _)| digest));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep_images(
+        &mut self,
+        roots: &Roots,
+        expired: &BTreeMap<VersionName, Digest>,
+    ) -> Result<(), GcError> {
+        let images = &self.store.images;
+        // What goes is read before it goes, so that its bytes can be told apart from those of the others.
+        let going: Vec<(Digest, Vec<Digest>)> = images
+            .list()?
+            .into_iter()
+            .filter(|digest| !roots.has_tree(digest))
+            .map(|digest| (digest, images.objects_of(&digest).unwrap_or_default()))
+            .collect();
+        let mut spared = Vec::new();
+        {
+            let _exclusive = self.lock(&self.store.layout.images())?;
+            for (digest, objects) in going {
+                match self.take(&images.path(&digest))? {
+                    Taken::Gone(bytes) => self.note_tree(digest, bytes, objects, expired),
+                    Taken::Spared => spared.extend(objects),
+                }
+            }
+        }
+        self.marked.add(spared);
+        self.sweep_materialized(roots)
+    }
+
+    fn note_tree(
+        &mut self,
+        digest: Digest,
+        bytes: u64,
+        objects: Vec<Digest>,
+        expired: &BTreeMap<VersionName, Digest>,
+    ) {
+        let index = self.report.trees.len();
+        for object in objects {
+            self.owners.entry(object).or_insert(index);
+        }
+        let versions = expired.iter().filter(|(_, tree)| **tree == digest);
+        self.report.image_bytes.0 += bytes;
+        self.report.trees.push(RemovedTree {
+            digest,
+            versions: versions.map(|(name, _)| name.clone()).collect(),
+            bytes: ByteSize(bytes),
+        });
+    }
+
+    /// Plain directories of trees whose image is gone.
+    fn sweep_materialized(&mut self, roots: &Roots) -> Result<(), GcError> {
+        let directory = self.store.layout.materialized_trees();
+        for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
+            let entry = entry.map_err(FileError::on("list", &directory))?;
+            let name = entry.file_name();
+            let digest = name.to_str().map(|name| name.trim_end_matches(".stubs"));
+            let digest = digest.and_then(|name| name.parse::<Digest>().ok());
+            let used = digest.is_some_and(|digest| {
+                roots.has_tree(&digest) || self.store.images.contains(&digest)
+            });
+            if used || self.mode == GcMode::DryRun {
+                continue;
+            }
+            let path = entry.path();
+            let metadata = entry.metadata().map_err(FileError::on("read", &path))?;
+            if time_of(&metadata) < self.threshold {
+                ignore_missing(fs::remove_dir_all(&path)).map_err(FileError::on("remove", path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sweeps the shards with a few threads: each is a directory of its own.
+    pub(super) fn sweep_objects(&mut self) -> Result<(), GcError> {
+        let next = AtomicUsize::new(0);
+        let this = &*self;
+        let threads = thread::available_parallelism().map_or(1, |count| count.get().min(4));
+        let parts: Vec<Result<Swept, FileError>> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(|| this.sweep_shards(&next)))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
+        for part in parts {
+            part?.add_to(&mut self.report);
+        }
+        Ok(())
+    }
+
+    fn sweep_shards(&self, next: &AtomicUsize) -> Result<Swept, FileError> {
+        let mut swept = Swept::default();
+        while let Ok(shard) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
+            let path = self.store.layout.shard(shard);
+            match self.lock(&path) {
+                Ok(_exclusive) => self.sweep_shard(shard, &path, &mut swept)?,
+                Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    fn sweep_shard(&self, shard: u8, path: &Path, swept: &mut Swept) -> Result<(), FileError> {
+        for entry in fs::read_dir(path).map_err(FileError::on("list", path))? {
+            let name = entry.map_err(FileError::on("list", path))?.file_name();
+            let digest = name.to_str().map(|name| format!("{shard:02x}{name}"));
+            let Some(digest) = digest.and_then(|digest| digest.parse::<Digest>().ok()) else {
+                continue;
+            };
+            if self.marked.contains(&digest) {
+                swept.kept += 1;
+                continue;
+            }
+            match self.take(&path.join(&name))? {
+                Taken::Gone(bytes) => {
+                    swept.objects += 1;
+                    swept.bytes += bytes;
+                    if let Some(owner) = self.owners.get(&digest) {
+                        *swept.by_tree.entry(*owner).or_default() += bytes;
+                    }
+                }
+                Taken::Spared => swept.kept += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self, directory: &Path) -> Result<fs::File, FileError> {
+        let operation = match self.mode {
+            GcMode::Remove => FlockOperation::LockExclusive,
+            GcMode::DryRun => FlockOperation::LockShared,
+        };
+        lock_directory(directory, operation)
+    }
+
+    /// Removes a file that was not touched since the threshold. Its directory is locked.
+    fn take(&self, path: &Path) -> Result<Taken, FileError> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Taken::Spared),
+            Err(error) => return Err(FileError::on("read", path)(error)),
+        };
+        if time_of(&metadata) >= self.threshold {
+            return Ok(Taken::Spared);
+        }
+        if self.mode == GcMode::Remove {
+            fs::remove_file(path).map_err(FileError::on("remove", path))?;
+        }
+        Ok(Taken::Gone(metadata.len()))
+    }
+}
+
+enum Taken {
+    Gone(u64),
+    Spared,
+}
+
+#[derive(Default)]
+struct Swept {
+    kept: u64,
+    objects: u64,
+    bytes: u64,
+    by_tree: BTreeMap<usize, u64>,
+}
+
+impl Swept {
+    fn add_to(self, report: &mut GcReport) {
+        report.kept_objects += self.kept;
+        report.objects += self.objects;
+        report.object_bytes.0 += self.bytes;
+        for (tree, bytes) in self.by_tree {
+            if let Some(tree) = report.trees.get_mut(tree) {
+                tree.bytes.0 += bytes;
+            }
+        }
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,237 @@
+//! Guards: locks between processes, each an flock on a file that says who holds it. Readers never take one.
+//!
+//! A guard ends with its process, however that ends. The files stay: removing a lock file that somebody waits for would
+//! give two processes the same guard.
+
+use super::layout::{Layout, template_file_name};
+use rustix::fs::{FlockOperation, flock};
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::{ContainerId, RepoId, TemplateName};
+
+/// What a guard is for. Two guards of different names never wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GuardName {
+    /// Building, publishing, rolling back and removing versions of one template.
+    Template(TemplateName),
+    /// Changing one container.
+    Container(ContainerId),
+    /// Refreshing one repository or mirror.
+    Repository(RepoId),
+    /// Creating or migrating the database.
+    Database,
+    /// Garbage collection: one at a time.
+    Collect,
+}
+
+impl fmt::Display for GuardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Template(name) => write!(f, "template `{name}`"),
+            Self::Container(id) => write!(f, "container `{id}`"),
+            Self::Repository(id) => write!(f, "repository `{id}`"),
+            Self::Database => f.write_str("the database"),
+            Self::Collect => f.write_str("garbage collection"),
+        }
+    }
+}
+
+impl GuardName {
+    fn file_name(&self) -> String {
+        match self {
+            Self::Template(name) => format!("template:{}", template_file_name(name)),
+            Self::Container(id) => format!("container:{id}"),
+            Self::Repository(id) => format!("repository:{id}"),
+            Self::Database => "database".to_owned(),
+            Self::Collect => "collect".to_owned(),
+        }
+    }
+}
+
+/// Who holds a guard, as its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Its command line, without control characters.
+    pub command: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {}: {}", self.pid, self.command)
+    }
+}
+
+/// How long to wait for a guard that somebody else holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    Never,
+    /// At most this long.
+    AtMost(Duration),
+}
+
+/// Is told about waiting. All methods do nothing by default.
+pub trait GuardReporter: Sync {
+    /// Called about once per second while a guard is waited for, first at once. `holder` is `None` in the instant
+    /// before a new holder has written its name.
+    fn waiting(&self, guard: &GuardName, holder: Option<&Holder>, waited: Duration) {
+        let _ = (guard, holder, waited);
+    }
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SilentWait;
+
+impl GuardReporter for SilentWait {}
+
+/// Why a guard was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// Somebody else held it for the whole time.
+    #[error("{guard} is in use by {}", holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string))]
+    Busy {
+        /// What was wanted.
+        guard: GuardName,
+        /// Who holds it.
+        holder: Option<Holder>,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The lock file cannot be made or locked.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A guard that is held until it is dropped.
+#[derive(Debug)]
+#[must_use = "a guard protects only while it is alive"]
+pub struct Guard {
+    name: GuardName,
+    _file: File,
+}
+
+impl Guard {
+    /// What it guards.
+    pub const fn name(&self) -> &GuardName {
+        &self.name
+    }
+
+    /// Takes a guard, waiting as long as `wait` says.
+    pub(super) fn take(
+        layout: &Layout,
+        name: GuardName,
+        wait: Wait,
+        reporter: &dyn GuardReporter,
+    ) -> Result<Self, GuardError> {
+        const POLL: Duration = Duration::from_millis(20);
+        let path = layout.guard(&name.file_name());
+        let mut file = open(&path)?;
+        let begin = Instant::now();
+        let mut next_report = Duration::ZERO;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(FileError::on("lock", &path)(error.into()).into()),
+            }
+            let waited = begin.elapsed();
+            let limit = match wait {
+                Wait::Never => Duration::ZERO,
+                Wait::AtMost(limit) => limit,
+            };
+            if waited >= limit {
+                let holder = read_holder(&mut file);
+                return Err(GuardError::Busy {
+                    guard: name,
+                    holder,
+                    waited,
+                });
+            }
+            if waited >= next_report {
+                reporter.waiting(&name, read_holder(&mut file).as_ref(), waited);
+                next_report = waited + Duration::from_secs(1);
+            }
+            thread::sleep(POLL.min(limit.saturating_sub(waited)));
+        }
+        write_holder(&mut file).map_err(FileError::on("write", path))?;
+        Ok(Self { name, _file: file })
+    }
+}
+
+fn open(path: &Path) -> Result<File, FileError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(path)
+        .map_err(FileError::on("open", path))
+}
+
+/// The command line of this process; only shown to people.
+fn own_command() -> String {
+    let bytes = fs::read("/proc/self/cmdline").unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    printable(text.trim_end())
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(500)
+        .collect()
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    // Not synced: after a power loss nobody holds it anyway. On a full disk the guard must still work.
+    let text = format!("{}\n{}\n", std::process::id(), own_command());
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(text.as_bytes()));
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
+        other => other,
+    }
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(4096).read_to_string(&mut text).ok()?;
+    let (pid, command) = text.split_once('\n')?;
+    let pid: u32 = pid.parse().ok()?;
+    // The name of one that was killed stays until the next holder has written its own.
+    Path::new("/proc")
+        .join(pid.to_string())
+        .exists()
+        .then(|| Holder {
+            pid,
+            command: printable(command.trim_end()),
+        })
+}
+
+/// Who holds a guard right now, for `status`; `None` if nobody does.
+pub(super) fn holder(layout: &Layout, name: &GuardName) -> Result<Option<Holder>, FileError> {
+    let path: PathBuf = layout.guard(&name.file_name());
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::on("open", path)(error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(read_holder(&mut file)),
+        Err(error) => Err(FileError::on("lock", path)(error.into())),
+    }
+}

@@ -1,0 +1,168 @@
+//! The store: objects, images, manifests, versions and the database that makes versions visible.
+//!
+//! The format is described in the crate documentation. This file opens a store and joins its parts; what each part
+//! does is in its own file.
+
+mod builds;
+mod db;
+mod erofs;
+mod gc;
+mod guard;
+mod image;
+mod layout;
+mod materialize;
+mod object;
+mod package;
+mod publish;
+mod rebuild;
+mod reserve;
+mod staging;
+mod verify;
+mod version;
+
+pub use builds::BuildDir;
+pub use db::{
+    CachedTree, ContainerRow, Database, DatabaseError, Follow, IdClash, TemplateRow, VersionRow,
+    VersionState,
+};
+pub use gc::{GcError, GcMode, GcOptions, GcReport, RemovedTree};
+pub use guard::{Guard, GuardError, GuardName, GuardReporter, Holder, SilentWait, Wait};
+pub use image::{ImageError, Images};
+pub use layout::{Layout, object_name};
+pub use materialize::MaterializeError;
+pub use object::{ObjectError, Objects};
+pub use package::{ManifestError, PackageManifest, Packages};
+pub use publish::{PublishError, Published};
+pub use rebuild::{RebuildError, RebuildReport};
+pub use reserve::Reserve;
+pub use verify::{Finding, VerifyError, VerifyReporter};
+pub use version::{Timing, VersionDraft, VersionError, VersionRecord, Versions};
+
+use std::path::Path;
+use vzpkg_metadata::durable::{self, FileError};
+
+/// What a command may do to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read only; the store must exist. For every user.
+    ReadOnly,
+    /// Read and change; what is missing is made. For root.
+    ReadWrite,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no store below this root.
+    #[error("there is no store below `{}`", .0.display())]
+    Missing(std::path::PathBuf),
+    /// A directory cannot be made.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// An open store. Shared by threads as a reference; processes may open the same store at once.
+#[derive(Debug)]
+pub struct Store {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// File contents.
+    pub objects: Objects,
+    /// Metadata of trees.
+    pub images: Images,
+    /// Imported packages.
+    pub packages: Packages,
+    /// Records of published versions.
+    pub versions: Versions,
+    /// Names, heads, links, ids.
+    pub db: Database,
+}
+
+/// The directories of a store and their permission bits. Objects hold `/etc/shadow`'s bytes: nobody else may look.
+fn directories(layout: &Layout) -> [(std::path::PathBuf, u32); 8] {
+    [
+        (layout.store(), 0o755),
+        (layout.objects(), 0o700),
+        (layout.images(), 0o755),
+        (layout.manifests(), 0o755),
+        (layout.versions(), 0o755),
+        (layout.guards(), 0o755),
+        (layout.materialized_trees(), 0o700),
+        (layout.builds(), 0o700),
+    ]
+}
+
+impl Store {
+    /// Opens the store below `root`, which `ReadWrite` makes if it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`] by what is missing or refused.
+    pub fn open(root: &Path, access: Access) -> Result<Self, OpenError> {
+        let layout = Layout::new(root);
+        match access {
+            Access::ReadOnly if !layout.database().exists() => {
+                return Err(OpenError::Missing(root.to_owned()));
+            }
+            Access::ReadOnly => {}
+            Access::ReadWrite => {
+                for (path, mode) in directories(&layout) {
+                    durable::create_directories(&path, mode)?;
+                }
+                reserve::set_aside(&layout.reserve());
+            }
+        }
+        let objects = Objects::new(layout.clone(), access);
+        let db = Database::open(&layout, access)?;
+        Ok(Self {
+            images: Images::new(layout.clone(), objects.staging()),
+            packages: Packages::new(layout.clone(), objects.staging()),
+            versions: Versions::new(layout.clone()),
+            db,
+            objects,
+            layout,
+        })
+    }
+
+    /// Makes everything put so far durable: one `syncfs`, after which the manifests put since the last call are visible
+    /// to other processes. [`Self::publish`] does it by itself.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn sync(&self) -> Result<(), FileError> {
+        let put = self.packages.staged();
+        self.objects.sync_all()?;
+        self.packages.place(&put)
+    }
+
+    /// Begins a build: a staging directory of its own, on the file system of the objects.
+    ///
+    /// # Errors
+    /// [`FileError`] where it cannot be made.
+    pub fn begin_build(&self) -> Result<BuildDir, FileError> {
+        BuildDir::begin(&self.layout)
+    }
+
+    /// Takes a guard, waiting as long as `wait` says.
+    ///
+    /// # Errors
+    /// [`GuardError::Busy`] names who holds it.
+    pub fn guard(
+        &self,
+        name: GuardName,
+        wait: Wait,
+        reporter: &dyn GuardReporter,
+    ) -> Result<Guard, GuardError> {
+        Guard::take(&self.layout, name, wait, reporter)
+    }
+
+    /// Who holds a guard right now; `None` if nobody does.
+    ///
+    /// # Errors
+    /// [`FileError`] where the lock file cannot be read.
+    pub fn guard_holder(&self, name: &GuardName) -> Result<Option<Holder>, FileError> {
+        guard::holder(&self.layout, name)
+    }
+}

@@ -1,0 +1,505 @@
+//! Real CentOS packages through the whole builder, held against what Debian's dnf makes of the same packages.
+//!
+//! `glibc-common` is a stand-in of ours (SOURCES.md of the fixtures); the other packages are CentOS 7's own.
+
+use crate::fixtures::store_at;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+use tempfile::TempDir;
+use vzpkg_cache::build::{BuildError, BuildRequest, build};
+use vzpkg_cache::import::unpack::{ContentSink, UnpackLimits};
+use vzpkg_cache::import::{Fetched, rpm};
+use vzpkg_cache::store::{Store, VersionRecord};
+use vzpkg_metadata::digest::Hasher;
+use vzpkg_metadata::lock::Ids;
+use vzpkg_metadata::template::{Template, TemplateArea, UrlMap};
+use vzpkg_metadata::transaction::{Action, PackageRef, Reason, Step, Transaction};
+use vzpkg_metadata::{ByteSize, Digest, Family, RelPath, TemplateName};
+use vzpkg_runtime::HelperCommand;
+use vzpkg_runtime::rootfs::{Tier, probe};
+use vzpkg_runtime::sandbox::{RunCommand, Sandbox, SandboxSpec};
+use vzpkg_tests::fixtures::fixture;
+use vzpkg_tests::rpm_writer::Rpm;
+
+/// Newer than every file of the set, the stand-in's included, and older than any run.
+const EPOCH: i64 = 1_795_225_000;
+
+/// What `rpm -Va` says of any CentOS 7, however installed: `update-ca-trust` makes its files read-only; and of ours,
+/// which gets `/etc/hosts` when a container is made.
+const VERIFIED: &str = "\
+missing   c /etc/hosts
+.M.......  g /etc/pki/ca-trust/extracted/java/cacerts
+.M.......  g /etc/pki/ca-trust/extracted/openssl/ca-bundle.trust.crt
+.M.......  g /etc/pki/ca-trust/extracted/pem/email-ca-bundle.pem
+.M.......  g /etc/pki/ca-trust/extracted/pem/objsign-ca-bundle.pem
+.M.......  g /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
+";
+
+struct Node {
+    directory: TempDir,
+    store: Store,
+    template: Template,
+    tier: Tier,
+    ids: BTreeMap<String, Ids>,
+}
+
+fn helper() -> HelperCommand {
+    HelperCommand::new(env!("CARGO_BIN_EXE_vzpkg-cache-helper"), [""; 0])
+}
+
+impl Node {
+    fn new() -> Self {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let store = store_at(directory.path());
+        let area = TemplateArea::new(directory.path().join("template"));
+        area.install_shipped().expect("shipped templates");
+        let name: TemplateName = "centos-7-x86_64-minimal".parse().expect("a name");
+        let template = area.load(&name, &UrlMap::shipped()).expect("the template");
+        let probed = probe(directory.path()).expect("a tier");
+        Self {
+            directory,
+            store,
+            template,
+            tier: probed.best(),
+            ids: BTreeMap::new(),
+        }
+    }
+
+    fn build(
+        &self,
+        base: Option<&VersionRecord>,
+        steps: Vec<(Action, Fetched)>,
+        threads: usize,
+    ) -> VersionRecord {
+        self.try_build(base, steps, threads)
+            .map_err(|error| chain(&error))
+            .expect("it builds")
+    }
+
+    fn try_build(
+        &self,
+        base: Option<&VersionRecord>,
+        steps: Vec<(Action, Fetched)>,
+        threads: usize,
+    ) -> Result<VersionRecord, BuildError> {
+        let (sender, arrivals) = mpsc::channel();
+        let transaction = Transaction {
+            family: Family::Rpm,
+            steps: steps
+                .iter()
+                .map(|(action, fetched)| Step {
+                    action: action.clone(),
+                    package: fetched.package.clone(),
+                    reason: Reason::Requested,
+                })
+                .collect(),
+        };
+        for (action, fetched) in steps {
+            if action != Action::Remove {
+                sender.send(fetched).expect("the builder listens");
+            }
+        }
+        drop(sender);
+        let request = BuildRequest {
+            store: &self.store,
+            template: &self.template,
+            applications: &[],
+            name: &self.template.name,
+            base,
+            parent: base.map(|base| base.digest),
+            transaction: &transaction,
+            epoch: EPOCH,
+            ids: &self.ids,
+            helper: &helper(),
+            tier: self.tier,
+            threads,
+            timeout: Duration::from_mins(5),
+            who: "a test",
+            why: "to see whether it works",
+            now: 1_800_000_000,
+            reporter: &Loud,
+        };
+        Ok(build(&request, arrivals)?.record().clone())
+    }
+
+    /// What a command inside a version prints.
+    fn inside(&self, version: &VersionRecord, argv: &[&str]) -> String {
+        let scratch = tempfile::tempdir_in(self.directory.path()).expect("a directory");
+        let lower = self
+            .store
+            .lower(&version.digest, self.tier)
+            .expect("laid out");
+        let [upper, work] = ["upper", "work"].map(|name| scratch.path().join(name));
+        for directory in [&upper, &work] {
+            fs::create_dir(directory).expect("a directory");
+        }
+        // The root of a mount is the upper's.
+        let tree = self.store.images.read(&version.digest).expect("a tree");
+        let root = tree.node(&RelPath::root()).expect("a root").meta.mode;
+        let mode = fs::Permissions::from_mode(u32::from(root));
+        fs::set_permissions(&upper, mode).expect("its mode");
+        let mount = vzpkg_runtime::rootfs::MountSpec::new(self.tier, lower).with_upper(upper, work);
+        let spec = SandboxSpec::new(vzpkg_runtime::sandbox::Root::Tree(mount));
+        let mut sandbox = Sandbox::start(&spec, &helper()).expect("a sandbox");
+        let mut command = RunCommand::new(argv.iter().copied());
+        command.stdout_limit = 1 << 20;
+        let outcome = sandbox.run(&command, &()).expect("it runs");
+        sandbox.finish().expect("it ends");
+        let shown = String::from_utf8_lossy(&outcome.tail).into_owned();
+        assert!(outcome.success() || argv[1] == "-Va", "{argv:?}: {shown}");
+        shown
+    }
+}
+
+impl Node {
+    /// What `rpm -Va` says and should not.
+    fn findings(&self, version: &VersionRecord) -> Vec<String> {
+        let said = self.inside(version, &["rpm", "-Va"]);
+        let unexpected = said.lines().filter(|line| !VERIFIED.contains(line));
+        unexpected.map(str::to_owned).collect()
+    }
+}
+
+/// Shows what rpm says where a test fails.
+struct Loud;
+
+impl vzpkg_cache::import::ImportReporter for Loud {}
+
+impl vzpkg_cache::build::BuildReporter for Loud {
+    #[expect(clippy::print_stdout, reason = "the harness shows it with a failure")]
+    fn output(&self, line: &[u8]) {
+        println!("{}", String::from_utf8_lossy(line));
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.join("; ")
+}
+
+/// The packages of these files, as a signed index would name them.
+fn packages(files: &[PathBuf]) -> Vec<Fetched> {
+    files
+        .iter()
+        .map(|path| {
+            let bytes = fs::read(path).expect("a package");
+            let format = "%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE} %{ARCH} %{SIZE}";
+            let text = host(&["rpm", "-qp", "--nosignature", "--qf", format], Some(path));
+            let mut words = text.split(' ');
+            let mut word = || words.next().expect("four words");
+            let (name, version, arch, installed) = (word(), word(), word(), word());
+            let package = PackageRef {
+                name: name.parse().expect("a name"),
+                arch: arch.parse().expect("an architecture"),
+                version: version.to_owned(),
+                sha256: Digest::of(&bytes),
+                size: ByteSize(bytes.len() as u64),
+                installed_size: ByteSize(installed.parse().expect("a number")),
+                repository: None,
+                location: String::new(),
+            };
+            let path = path.clone();
+            Fetched { package, path }
+        })
+        .collect()
+}
+
+fn host(argv: &[&str], path: Option<&Path>) -> String {
+    let output = Command::new(argv[0])
+        .args(&argv[1..])
+        .args(path)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{argv:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn rpms(directory: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(fixture(directory))
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "rpm"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn centos_7_6() -> Vec<Fetched> {
+    let mut files = rpms("rpms/centos-7.6.1810-min");
+    files.push(fixture(
+        "rpms/stand-ins/glibc-common-2.17-260.el7.x86_64.rpm",
+    ));
+    packages(&files)
+}
+
+/// The packages of the 7.9 set that are newer than one of the 7.6 set, as upgrades.
+fn upgrades() -> Vec<(Action, Fetched)> {
+    let before: BTreeMap<String, String> = centos_7_6()
+        .into_iter()
+        .map(|fetched| (fetched.package.name.to_string(), fetched.package.version))
+        .collect();
+    let mut files = rpms("rpms/centos-7.9.2009");
+    files.push(fixture(
+        "rpms/stand-ins/glibc-common-2.17-317.el7.x86_64.rpm",
+    ));
+    packages(&files)
+        .into_iter()
+        .filter_map(|fetched| {
+            let from = before.get(fetched.package.name.as_str())?.clone();
+            (from != fetched.package.version).then_some((Action::Upgrade { from }, fetched))
+        })
+        .collect()
+}
+
+fn installs(packages: Vec<Fetched>) -> Vec<(Action, Fetched)> {
+    packages
+        .into_iter()
+        .map(|fetched| (Action::Install, fetched))
+        .collect()
+}
+
+fn names(packages: &[PackageRef]) -> BTreeSet<String> {
+    packages
+        .iter()
+        .map(|package| {
+            let version = package.version.rsplit(':').next().unwrap_or_default();
+            format!("{}-{version}.{}", package.name, package.arch)
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_centos_7_6_is_built_by_its_own_rpm_the_same_each_time() {
+    let node = Node::new();
+    let set = centos_7_6();
+    let expected = names(&set.iter().map(|f| f.package.clone()).collect::<Vec<_>>());
+    let one = node.build(None, installs(set.clone()), 2);
+    let installed = node.inside(&one, &["rpm", "-qa"]);
+    let installed: BTreeSet<String> = installed.lines().map(str::to_owned).collect();
+    assert_eq!(installed, expected);
+    assert_eq!(node.findings(&one), [""; 0]);
+
+    let other = Node::new();
+    let mut reversed = set;
+    reversed.reverse();
+    let two = other.build(None, installs(reversed), 1);
+    assert_eq!(one.digest, two.digest);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_centos_7_6_is_updated_to_7_9_by_its_own_rpm() {
+    let node = Node::new();
+    let one = node.build(None, installs(centos_7_6()), 2);
+    let steps = upgrades();
+    assert!(steps.len() > 30, "{}", steps.len());
+    let two = node.build(Some(&one), steps.clone(), 2);
+    let installed = node.inside(&two, &["rpm", "-qa"]);
+    assert!(installed.contains("glibc-2.17-317.el7"), "{installed}");
+    assert!(!installed.contains("glibc-2.17-260.el7"), "{installed}");
+    assert_eq!(node.findings(&two), [""; 0]);
+    // The base is as it was, and the same update of it gives the same version.
+    let before = node.inside(&one, &["rpm", "-q", "glibc"]);
+    assert!(before.contains("260.el7"), "{before}");
+    let again = node.build(Some(&one), steps, 1);
+    assert_eq!(two.digest, again.digest);
+}
+
+/// Hashes contents and forgets them.
+struct Forget;
+
+impl ContentSink for Forget {
+    fn put(&mut self, content: &mut dyn io::Read, _size: u64) -> io::Result<Digest> {
+        let mut hasher = Hasher::new();
+        io::copy(content, &mut hasher)?;
+        Ok(hasher.finish())
+    }
+}
+
+#[test]
+fn real_packages_of_every_kind_are_read_and_damaged_ones_refused() {
+    let mut todo = vec![fixture("rpms/edge-cases")];
+    let (mut read, mut refused) = (0, Vec::new());
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(directory).expect("fixtures") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.extension().is_some_and(|end| end == "rpm") {
+                let bounds = UnpackLimits {
+                    stream: 1 << 30,
+                    entries: 1 << 20,
+                };
+                let file = fs::File::open(&path).expect("a package");
+                match rpm::read(file, bounds, &mut Forget) {
+                    Ok(_) => read += 1,
+                    Err(error) => {
+                        let name = path.file_name().expect("a name").to_string_lossy();
+                        refused.push(format!("{name}: {}", chain(&error)));
+                    }
+                }
+            }
+        }
+    }
+    refused.sort();
+    let expected = [
+        "empty-0-0.src.rpm: it is a source package",
+        "hello-2.0-1.x86_64-corrupted.rpm: the payload cannot be read; failed to fill whole buffer",
+    ];
+    assert_eq!(refused, expected);
+    assert!(read > 50, "{read}");
+}
+
+/// Why trees differ from those of dnf. A path that begins with one of these is left out; the reasons are in
+/// docs/differences.md.
+const DIFFERENCES: [(&str, &str); 12] = [
+    ("dev/", "made by whoever installs"),
+    ("etc/dnf", "dnf's own"),
+    ("etc/hosts", "a node file"),
+    (
+        "etc/openldap/certs/",
+        "a private key, or not made without /dev/urandom",
+    ),
+    ("etc/pki/ca-trust/extracted/java/cacerts", "holds times"),
+    ("root/.rpmdb", "Debian's rpm keeps a database here"),
+    ("var/cache/dnf", "dnf's own"),
+    ("var/cache/ldconfig/aux-cache", "holds inode numbers"),
+    ("var/lib/dnf", "dnf's own"),
+    ("var/lib/rpm/", "of another format in Debian's rpm"),
+    ("var/log/", "dnf's own"),
+    ("cache/", "what dnf downloaded; it keeps it below the root"),
+];
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_centos_7_6_equals_what_dnf_installs() {
+    let node = Node::new();
+    let set = centos_7_6();
+    let place = |name: &str| node.directory.path().join(name);
+    let repository = place("repository");
+    fs::create_dir(&repository).expect("a directory");
+    for fetched in &set {
+        let name = fetched.path.file_name().expect("a name");
+        fs::copy(&fetched.path, repository.join(name)).expect("a copy");
+    }
+    host(&["createrepo_c", "-q"], Some(&repository));
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    let base = format!("file://{}", text(&repository));
+    let configuration = format!(
+        "[main]\nreposdir=/nonexistent\nplugins=0\ninstall_weak_deps=0\ncachedir=/cache\n\
+         [base]\nname=base\ngpgcheck=0\nbaseurl={base}\n"
+    );
+    fs::write(place("dnf.conf"), configuration).expect("a file");
+    let root = place("dnf");
+    let (file, into) = (text(&place("dnf.conf")), text(&root));
+    let mut dnf: Vec<String> = [
+        "dnf",
+        "-q",
+        "-y",
+        "--releasever=7",
+        "--forcearch=x86_64",
+        "-c",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    dnf.extend([file, "--installroot".to_owned(), into, "install".to_owned()]);
+    dnf.extend(set.iter().map(|fetched| fetched.package.name.to_string()));
+    let words: Vec<&str> = dnf.iter().map(String::as_str).collect();
+    host(&words, None);
+
+    let version = node.build(None, installs(set), 2);
+    let tree = node.store.images.read(&version.digest).expect("a tree");
+    let ours = place("ours");
+    vzpkg_cache::archive::write_directory(&tree, &node.store.objects, &[], &ours)
+        .expect("it is written");
+    vzpkg_tests::tree_assert::assert_same_trees(&ours, &root, &|path| {
+        DIFFERENCES
+            .iter()
+            .any(|(known, _)| path.starts_with(known.trim_end_matches('/')))
+    });
+}
+
+/// A package of ours that CentOS 7's rpm can read.
+fn ours(name: &str) -> Rpm {
+    Rpm::new(name, "1", "1").define("_binary_payload", "w9.gzdio")
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_rpm_scripts_get_the_ids_of_the_template_and_removals_their_scripts() {
+    let mut node = Node::new();
+    let svc = Ids {
+        uid: Some(412),
+        gid: Some(413),
+    };
+    node.ids.insert("svc".into(), svc);
+    let made = node.directory.path().join("made");
+    let calls = b"#!/bin/sh\necho \"$0 $*\" >>/var/lib/calls\n";
+    let packages = packages(&[
+        ours("fake-shadow")
+            .file("/usr/sbin/useradd", 0o755, calls)
+            .file("/usr/sbin/groupadd", 0o755, calls)
+            .build(&made),
+        ours("svc")
+            .tag("Requires(pre)", "fake-shadow")
+            .section(
+                "%pre",
+                "groupadd -r svc\nuseradd -r -g svc svc\nuseradd -u 7 svc\nuseradd -r other",
+            )
+            .section("%preun", "echo gone $1 >>/var/lib/calls")
+            .build(&made),
+    ]);
+    let one = node.build(None, installs(centos_7_6()), 2);
+    let two = node.build(Some(&one), installs(packages.clone()), 2);
+    let called = node.inside(&two, &["cat", "/var/lib/calls"]);
+    let known = "/usr/sbin/groupadd -g 413 -r svc\n/usr/sbin/useradd -u 412 -r -g svc svc\n\
+                 /usr/sbin/useradd -u 7 svc\n";
+    let rest = called.strip_prefix(known).expect("the template's ids");
+    // A name that the template does not know got an id of its own.
+    let foreseen = rest.strip_prefix("/usr/sbin/useradd -u ");
+    assert!(
+        foreseen.is_some_and(|rest| rest.ends_with(" -r other\n")),
+        "{called}"
+    );
+    let svc = packages
+        .into_iter()
+        .find(|f| f.package.name.as_str() == "svc");
+    let removal = (Action::Remove, svc.expect("it was made"));
+    let three = node.build(Some(&two), vec![removal], 2);
+    let called = node.inside(&three, &["tail", "-n1", "/var/lib/calls"]);
+    assert_eq!(called, "gone 0\n");
+    let installed = node.inside(&three, &["rpm", "-qa"]);
+    assert!(installed.contains("fake-shadow") && !installed.contains("svc-"));
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_failing_pre_script_is_named_and_publishes_nothing() {
+    let node = Node::new();
+    let one = node.build(None, installs(centos_7_6()), 2);
+    let made = node.directory.path().join("made");
+    let bad = ours("bad").section("%pre", "echo why; exit 7").build(&made);
+    let error = node
+        .try_build(Some(&one), installs(packages(&[bad])), 2)
+        .expect_err("its script fails");
+    let BuildError::Script(failure) = error else {
+        panic!("{}", chain(&error));
+    };
+    assert_eq!(failure.package.as_deref(), Some("bad-1-1.noarch"));
+    assert!(
+        failure.output.iter().any(|line| line == "why"),
+        "{failure:?}"
+    );
+    let versions = fs::read_dir(node.store.layout.versions())
+        .expect("versions")
+        .count();
+    assert_eq!(versions, 1);
+}
