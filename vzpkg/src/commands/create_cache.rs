@@ -1,0 +1,250 @@
+//! `vzpkg create-cache T…`: the first version of templates.
+
+use super::{Context, for_each};
+use crate::cli::CreateCache;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::build_version::{self, Files, Order};
+use crate::ops::plan::{self, Goal};
+use crate::ops::{node, refresh_index};
+use crate::output::progress::Progress;
+use crate::output::{Tone, duration, table::Table};
+use std::sync::Arc;
+use std::time::Instant;
+use vzpkg_cache::store::{GuardName, Published, Store};
+use vzpkg_metadata::durable;
+use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::template::{Template, TemplateArea, TemplateLocation};
+use vzpkg_metadata::transaction::{Action, Transaction};
+use vzpkg_metadata::{ByteSize, limits};
+
+pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
+    let area = node::templates(context)?;
+    let store = if context.settings.dry_run {
+        node::store_for_reading(context)?
+    } else {
+        Some(node::store_for_writing(context)?)
+    };
+    let locations = match (&store, arguments.templates.is_empty()) {
+        (store, true) => uncached(store.as_ref(), &area)?,
+        (_, false) => arguments
+            .templates
+            .iter()
+            .map(|typed| Ok(node::locate(&area, typed)?.1))
+            .collect::<CommandResult<_>>()?,
+    };
+    let lock = arguments.lock.as_deref().map(read_lock).transpose()?;
+    if lock.is_some() && locations.len() != 1 {
+        return Err(CommandError::message(
+            Kind::Usage,
+            "`--lock` builds exactly one template; name it",
+        ));
+    }
+    let threads = arguments.threads.unwrap_or(context.settings.threads);
+    for_each(context, locations, |location| {
+        let template = node::load(&area, &location)?;
+        create(context, store.as_ref(), &template, lock.as_ref(), threads)
+    })
+}
+
+fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
+    let bytes = durable::read_file(path, limits::LOCK_BYTES)?;
+    let lock: Lock = String::from_utf8_lossy(&bytes).parse()?;
+    if lock.base.is_some() {
+        return Err(CommandError::message(Kind::Unmet, format!("`{}` is the lock of a version that was built on another", path.display()))
+            .hint("only locks with `base none` can be replayed yet; `vzpkg update --rebuild` makes such a version"));
+    }
+    Ok(lock)
+}
+
+fn create(
+    context: &Context,
+    store: Option<&Store>,
+    template: &Template,
+    lock: Option<&Lock>,
+    threads: usize,
+) -> CommandResult {
+    let started = Instant::now();
+    if let Some(store) = store
+        && let Some(head) = store.db.head(&template.name)?
+        && lock.is_none()
+    {
+        context.printer.status(
+            Tone::Plain,
+            "Present",
+            format_args!(
+                "{} is built; `vzpkg update {}` makes the next",
+                head.name, template.name
+            ),
+        );
+        return Ok(());
+    }
+    let _guard = match store {
+        Some(store) if !context.settings.dry_run => Some(node::guard(
+            context,
+            store,
+            GuardName::Template(template.name.clone()),
+        )?),
+        _ => None,
+    };
+    let progress = Arc::new(Progress::new(&context.settings, context.printer));
+    let client = refresh_index::client(context, &progress);
+    progress.stage("Reading", None);
+    progress.advance(0, "repository metadata");
+    let repositories = refresh_index::load(&client, template)?;
+    progress.stage("Resolving", None);
+    let transaction = match lock {
+        Some(lock) => plan::replay(template, &repositories, lock)?,
+        None => plan::transaction(context, store, template, &repositories, Goal::Bootstrap)?,
+    };
+    progress.end_stage();
+    build_version::check_not_empty(template, &transaction)?;
+    let size: ByteSize = transaction
+        .incoming()
+        .map(|step| step.package.installed_size)
+        .sum();
+    context.printer.status(
+        Tone::Plain,
+        "Resolved",
+        format_args!(
+            "{}: {} packages, {} to install",
+            template.name,
+            transaction.steps.len(),
+            size
+        ),
+    );
+    let (Some(store), false) = (store, context.settings.dry_run) else {
+        let download = store.map_or_else(
+            || transaction.download_size(),
+            |store| build_version::to_download(store, &transaction, Files::AsNeeded),
+        );
+        print_plan(context, template, &transaction, download);
+        return Ok(());
+    };
+    let order = Order {
+        template,
+        repositories: &repositories,
+        base: None,
+        parent: None,
+        transaction: &transaction,
+        epoch: lock.map_or_else(
+            || build_version::epoch(context, &repositories),
+            |lock| lock.epoch,
+        ),
+        threads,
+        why: "create-cache",
+    };
+    let published = build_version::build(context, store, &client, &progress, &order)?;
+    announce(context, &published, started);
+    Ok(())
+}
+
+/// `Built debian-13-x86_64@1, 110 packages, in 4.1 s`, and how to use it.
+pub(super) fn announce(context: &Context, published: &Published, started: Instant) {
+    let record = published.record();
+    match published {
+        Published::New(_) => {
+            let what = format!(
+                "{}: {} packages, in {}, tree {}",
+                record.name(),
+                record.lock.packages.len(),
+                duration(started.elapsed()),
+                record.digest.short()
+            );
+            context.printer.status(Tone::Good, "Built", what);
+        }
+        Published::Unchanged(_) => {
+            context.printer.status(
+                Tone::Plain,
+                "Unchanged",
+                format_args!("the build equals {}; no new version", record.name()),
+            );
+        }
+    }
+    if context.printer.is_verbose() {
+        let timings: Vec<String> = record
+            .timings
+            .iter()
+            .map(|timing| format!("{} {} ms", timing.step, timing.milliseconds))
+            .collect();
+        context
+            .printer
+            .status(Tone::Plain, "Timing", timings.join(", "));
+    }
+    if context.printer.is_json() {
+        context.printer.json("version", serde_json::json!({
+            "version": record.name().to_string(), "digest": record.digest, "new": matches!(published, Published::New(_)),
+            "packages": record.lock.packages.len(), "timings": record.timings,
+        }));
+    }
+}
+
+/// The plan of a dry run on stdout.
+pub(super) fn print_plan(
+    context: &Context,
+    template: &Template,
+    transaction: &Transaction,
+    download: ByteSize,
+) {
+    if context.printer.is_json() {
+        context.printer.json("plan", serde_json::json!({ "template": template.name, "transaction": transaction, "download": download }));
+        return;
+    }
+    let mut table =
+        Table::with_header(["", "PACKAGE", "VERSION", "ARCH", "SIZE", "REASON"]).right(4);
+    for step in &transaction.steps {
+        let (sign, version) = match &step.action {
+            Action::Install => ("+", step.package.version.clone()),
+            Action::Remove => ("-", step.package.version.clone()),
+            Action::Upgrade { from } => ("~", format!("{from} -> {}", step.package.version)),
+            Action::Downgrade { from } => ("<", format!("{from} -> {}", step.package.version)),
+        };
+        let package = &step.package;
+        table.row([
+            sign.to_owned(),
+            package.name.to_string(),
+            version,
+            package.arch.to_string(),
+            package.size.to_string(),
+            step.reason.to_string(),
+        ]);
+    }
+    context.printer.result(table.render());
+    context
+        .printer
+        .note(format_args!("{download} to download; nothing was changed"));
+}
+
+/// OS templates that have no version yet.
+fn uncached(store: Option<&Store>, area: &TemplateArea) -> CommandResult<Vec<TemplateLocation>> {
+    let mut found = Vec::new();
+    for location in area.list()? {
+        let built = match store {
+            Some(store) => store.db.head(&location.name()?)?.is_some(),
+            None => false,
+        };
+        if location.is_base() && !built {
+            found.push(location);
+        }
+    }
+    Ok(found)
+}
+
+/// The named templates; without names every OS template that has a version.
+///
+/// # Errors
+/// Unknown names.
+pub(super) fn named_or_cached(
+    store: &Store,
+    area: &TemplateArea,
+    typed: &[String],
+) -> CommandResult<Vec<TemplateLocation>> {
+    if !typed.is_empty() {
+        return typed
+            .iter()
+            .map(|typed| Ok(node::locate(area, typed)?.1))
+            .collect();
+    }
+    let rows = store.db.templates()?;
+    let cached = rows.into_iter().filter(|row| row.head.is_some());
+    cached.map(|row| Ok(area.resolve(&row.name)?)).collect()
+}

@@ -1,0 +1,145 @@
+//! `vzpkg ct create CT --template T`: a private area and a link; milliseconds, and a few KiB.
+
+use super::Context;
+use crate::cli::{CtCreate, Net, UserNamespace};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::{containers, names, node, node_files};
+use crate::output::Tone;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{ContainerId, RelPath};
+use vzpkg_runtime::container::{self, Config, NodeFile};
+
+pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let area = node::templates(context)?;
+    let id: ContainerId = arguments.name.parse()?;
+    if area.resolve(&id.as_str().parse()?).is_ok() {
+        let text = format!("`{id}` is the name of a template; a container may not have it");
+        return Err(CommandError::message(Kind::Usage, text));
+    }
+    if arguments.user_namespace == UserNamespace::Host {
+        context
+            .printer
+            .warning("root in this container is root on the host (--user-namespace host)");
+    }
+    let version = names::version(&store, &area, &arguments.template, None)?;
+    if context.settings.dry_run {
+        context.printer.status(
+            Tone::Plain,
+            "Would create",
+            format_args!("{id} on {}", version.name),
+        );
+        return Ok(());
+    }
+    create(context, &store, &area, &id, &version, arguments)?;
+    context.printer.status(
+        Tone::Good,
+        "Created",
+        format_args!("{id} on {}", version.name),
+    );
+    if arguments.start {
+        let pid = containers::start(context, &store, &id, &containers::runtime(context)?)?;
+        context.printer.status(
+            Tone::Good,
+            "Started",
+            format_args!("{id}, init is pid {pid}"),
+        );
+    } else {
+        context
+            .printer
+            .note(format_args!("        start it: vzpkg ct start {id}"));
+    }
+    Ok(())
+}
+
+/// The row first, for it reserves the ids; then the private area. A row whose private area was never finished is what a
+/// kill in between leaves: the next `ct create` of that name starts over.
+fn create(
+    context: &Context,
+    store: &Store,
+    area: &TemplateArea,
+    id: &ContainerId,
+    version: &VersionRow,
+    arguments: &CtCreate,
+) -> CommandResult {
+    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    let paths = containers::paths(context, store, id);
+    if store.db.containers()?.iter().any(|row| row.id == *id) {
+        if paths.config().exists() {
+            return Err(CommandError::message(
+                Kind::Unmet,
+                format!("container `{id}` exists already"),
+            )
+            .hint(format!(
+                "vzpkg ct info {id}, or remove it: vzpkg ct destroy {id}"
+            )));
+        }
+        store.db.remove_container(id)?;
+    }
+    let (_, location) = node::locate(area, version.name.template.as_str())?;
+    let template = node::load(area, &location)?;
+    let row = insert_row(context, store, id, version, arguments)?;
+    let user_namespace = match row.first_uid {
+        0 => container::UserNamespace::Host,
+        first_id => container::UserNamespace::Private { first_id },
+    };
+    let mut config = Config::new(id.clone(), context.clock.now, user_namespace);
+    config.network = match arguments.net {
+        Net::Host => container::Network::Host,
+        Net::None => container::Network::None,
+    };
+    if let Some(hostname) = &arguments.hostname {
+        config.hostname.clone_from(hostname);
+    }
+    let machine_id = node_files::new_machine_id()?;
+    let files: Vec<NodeFile> = node_files::of(&template, &config.hostname, Some(&machine_id))
+        .into_iter()
+        .map(|file| NodeFile {
+            path: RelPath::parse(file.path.as_bytes()).unwrap_or_default(),
+            mode: file.mode,
+            content: file.content,
+        })
+        .collect();
+    let mode = u32::from(store.images.root_mode(&version.digest)?);
+    let made = container::create(&paths, &config, &files).map_err(CommandError::from);
+    // An overlay shows the root directory of its upper: it must be that of the version.
+    let made = made.and_then(|()| {
+        let upper = paths.upper();
+        let set = fs::set_permissions(&upper, fs::Permissions::from_mode(mode));
+        Ok(set.map_err(FileError::on("change the mode of", upper))?)
+    });
+    made.inspect_err(|_| drop(store.db.remove_container(id)))
+}
+
+fn insert_row(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    version: &VersionRow,
+    arguments: &CtCreate,
+) -> CommandResult<ContainerRow> {
+    let pinned = arguments.template.contains('@');
+    let row = ContainerRow {
+        id: id.clone(),
+        template: version.name.template.clone(),
+        link: version.digest,
+        generation: 1,
+        os_digest: version.digest,
+        follow: if pinned { Follow::Pinned } else { Follow::Head },
+        applications: Vec::new(),
+        packages: Vec::new(),
+        first_uid: 0,
+        created: context.clock.now,
+    };
+    match arguments.user_namespace {
+        UserNamespace::Private => Ok(store.db.insert_container_with_ids(&row)?),
+        UserNamespace::Host => {
+            store.db.insert_container(&row)?;
+            Ok(row)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `vzpkg ct relink CT…` and `vzpkg ct rollback CT`: stopped containers to another version and back.
+
+use super::Context;
+use crate::cli::{CtRelink, CtRollback};
+use crate::commands::for_each;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::relink::{self, Direction};
+use crate::ops::{containers, names, node};
+use crate::output::{Tone, clean};
+use vzpkg_cache::merge::MergeReport;
+use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
+use vzpkg_metadata::template::TemplateArea;
+use vzpkg_runtime::oci::OciRuntime;
+
+pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let area = node::templates(context)?;
+    let runtime = containers::runtime(context)?;
+    for_each(context, &arguments.names, |name| {
+        let row = containers::row(&store, name)?;
+        let target = match &arguments.to {
+            Some(text) => version_of(&store, &area, &row, text)?,
+            None => names::head(&store, &row.template)?,
+        };
+        relink_one(context, &store, &row, &target, &runtime)
+    })
+}
+
+/// The version that `text` names for this container: `T@N`, `@N` or plain `N`.
+fn version_of(
+    store: &Store,
+    area: &TemplateArea,
+    row: &ContainerRow,
+    text: &str,
+) -> CommandResult<VersionRow> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = if plain {
+        format!("@{text}")
+    } else {
+        text.to_owned()
+    };
+    let version = names::version(store, area, &text, Some(&row.template))?;
+    if version.name.template != row.template {
+        let what = format!(
+            "container `{}` is of `{}`; it cannot be relinked to `{}`",
+            row.id, row.template, version.name
+        );
+        return Err(CommandError::message(Kind::Unmet, what));
+    }
+    Ok(version)
+}
+
+/// Moves one stopped container forward and prints what the merge decided.
+pub(in crate::commands) fn relink_one(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    target: &VersionRow,
+    runtime: &dyn OciRuntime,
+) -> CommandResult {
+    if row.link == target.digest {
+        context.printer.status(
+            Tone::Plain,
+            "Unchanged",
+            format_args!("{} is on {} already", row.id, target.name),
+        );
+        return Ok(());
+    }
+    let merged = relink::move_stopped(
+        context,
+        store,
+        row,
+        target.digest,
+        Direction::Forward,
+        runtime,
+    )?;
+    let verb = if context.settings.dry_run {
+        "Would relink"
+    } else {
+        "Relinked"
+    };
+    context.printer.status(
+        Tone::Good,
+        verb,
+        format_args!("{} to {}", row.id, target.name),
+    );
+    report(context, &merged);
+    if !context.settings.dry_run {
+        context
+            .printer
+            .note(format_args!("        undo: vzpkg ct rollback {}", row.id));
+    }
+    Ok(())
+}
+
+pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let area = node::templates(context)?;
+    let runtime = containers::runtime(context)?;
+    let row = containers::row(&store, &arguments.name)?;
+    if let Some(number) = arguments.to {
+        let target = version_of(&store, &area, &row, &format!("@{}", names::number(number)?))?;
+        return relink_one(context, &store, &row, &target, &runtime);
+    }
+    let before = relink::link_before(context, &store, &row)?;
+    let merged = relink::move_stopped(context, &store, &row, before, Direction::Back, &runtime)?;
+    let name = store
+        .db
+        .versions_with(&before)?
+        .first()
+        .map_or_else(|| before.short(), |row| row.name.to_string());
+    let verb = if context.settings.dry_run {
+        "Would move"
+    } else {
+        "Rolled back"
+    };
+    context
+        .printer
+        .status(Tone::Good, verb, format_args!("{} to {name}", row.id));
+    report(context, &merged);
+    Ok(())
+}
+
+/// One line for each decision a person may want to look at; all of them with `-v`.
+pub(in crate::commands) fn report(context: &Context, merged: &MergeReport) {
+    for decision in &merged.lines {
+        let line = format!("{:>12} {}", "", clean(&decision.to_string()));
+        if decision.needs_attention() {
+            context.printer.note(line);
+        } else {
+            context.printer.detail(line);
+        }
+    }
+}

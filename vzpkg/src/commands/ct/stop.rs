@@ -1,0 +1,75 @@
+//! `vzpkg ct stop CT…` and `vzpkg ct restart CT…`
+
+use super::Context;
+use crate::cli::{CtRestart, CtStop};
+use crate::commands::for_each;
+use crate::error::CommandResult;
+use crate::ops::{containers, node};
+use crate::output::Tone;
+use std::time::Duration;
+use vzpkg_cache::store::{GuardName, Store};
+use vzpkg_metadata::ContainerId;
+use vzpkg_runtime::container::{self, RunState, StopMode};
+use vzpkg_runtime::oci::OciRuntime;
+
+pub(super) fn run(context: &Context, arguments: &CtStop) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let runtime = containers::runtime(context)?;
+    for_each(context, &arguments.names, |name| {
+        let row = containers::row(&store, name)?;
+        stop(context, &store, &row.id, arguments.timeout, &runtime)
+    })
+}
+
+pub(super) fn restart(context: &Context, arguments: &CtRestart) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let runtime = containers::runtime(context)?;
+    for_each(context, &arguments.names, |name| {
+        let row = containers::row(&store, name)?;
+        stop(context, &store, &row.id, arguments.timeout, &runtime)?;
+        if context.settings.dry_run {
+            return Ok(());
+        }
+        let pid = containers::start(context, &store, &row.id, &runtime)?;
+        context.printer.status(
+            Tone::Good,
+            "Started",
+            format_args!("{}, init is pid {pid}", row.id),
+        );
+        Ok(())
+    })
+}
+
+/// Stops a container; one that does not run is fine.
+pub(super) fn stop(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    timeout: u64,
+    runtime: &dyn OciRuntime,
+) -> CommandResult {
+    if containers::state(context, store, id, runtime)?.state == RunState::Stopped {
+        // A host that was switched off leaves mounts and bundles behind; stopping clears them too.
+        if !context.settings.dry_run {
+            container::stop(
+                &containers::paths(context, store, id),
+                StopMode::Kill,
+                runtime,
+            )?;
+        }
+        context
+            .printer
+            .status(Tone::Plain, "Stopped", format_args!("{id} already"));
+        return Ok(());
+    }
+    if context.settings.dry_run {
+        context.printer.status(Tone::Plain, "Would stop", id);
+        return Ok(());
+    }
+    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    let mode = StopMode::Gentle(Duration::from_secs(timeout));
+    container::stop(&containers::paths(context, store, id), mode, runtime)?;
+    containers::release_versions(context, store, runtime)?;
+    context.printer.status(Tone::Good, "Stopped", id);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `vzpkg gc`: removes what no version and no container uses, and says how much that is.
+
+use super::Context;
+use crate::cli::Gc;
+use crate::error::CommandResult;
+use crate::ops::{collect_garbage, node};
+use crate::output::Tone;
+use vzpkg_cache::store::GcMode;
+
+pub(super) fn run(context: &Context, _: &Gc) -> CommandResult {
+    let store = node::store_for_writing(context)?;
+    let mode = if context.settings.dry_run {
+        GcMode::DryRun
+    } else {
+        GcMode::Remove
+    };
+    let report = collect_garbage::collect(context, &store, mode)?;
+    if context.printer.is_json() {
+        let versions: Vec<_> = report
+            .trees
+            .iter()
+            .map(|tree| {
+                let names: Vec<String> = tree.versions.iter().map(ToString::to_string).collect();
+                serde_json::json!({ "digest": tree.digest, "bytes": tree.bytes, "names": names })
+            })
+            .collect();
+        context.printer.json("gc", serde_json::json!({
+            "dry_run": context.settings.dry_run, "versions": versions, "objects": report.objects,
+            "object_bytes": report.object_bytes, "manifests": report.manifests, "manifest_bytes": report.manifest_bytes,
+            "dead_builds": report.dead_builds, "kept_objects": report.kept_objects,
+        }));
+        return Ok(());
+    }
+    let verb = if context.settings.dry_run {
+        "Would free"
+    } else {
+        "Freed"
+    };
+    for tree in &report.trees {
+        let names: Vec<String> = tree.versions.iter().map(ToString::to_string).collect();
+        let names = if names.is_empty() {
+            format!("tree {}", tree.digest.short())
+        } else {
+            names.join(", ")
+        };
+        let text = format_args!("{} of {names}", tree.bytes);
+        context.printer.status(Tone::Plain, verb, text);
+    }
+    let what = format!(
+        "{} in {} objects, {} in {} package manifests, {} dead builds; {} objects stay",
+        report.object_bytes,
+        report.objects,
+        report.manifest_bytes,
+        report.manifests,
+        report.dead_builds,
+        report.kept_objects
+    );
+    context.printer.status(Tone::Good, verb, what);
+    Ok(())
+}

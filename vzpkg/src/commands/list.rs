@@ -1,0 +1,162 @@
+//! `vzpkg list`: templates with their newest version, or the packages of one.
+
+use super::Context;
+use crate::cli::List;
+use crate::error::CommandResult;
+use crate::ops::{names, node};
+use crate::output::table::Table;
+use crate::output::{clean, local_time};
+use std::collections::BTreeMap;
+use vzpkg_cache::store::{Store, TemplateRow};
+use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{TemplateName, VersionName};
+
+/// What is known about one template of the list.
+struct Line {
+    name: TemplateName,
+    head: Option<VersionName>,
+    versions: u64,
+    built: Option<i64>,
+    summary: String,
+}
+
+pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
+    let area = node::templates(context)?;
+    let store = node::store_for_reading(context)?;
+    if arguments.packages {
+        return packages(context, &area, arguments);
+    }
+    let mut lines = lines(&area, store.as_ref(), arguments)?;
+    if !arguments.templates.is_empty() {
+        let wanted = arguments
+            .templates
+            .iter()
+            .map(|typed| names::template_name(&area, typed))
+            .collect::<CommandResult<Vec<_>>>()?;
+        lines.retain(|line| wanted.contains(&line.name));
+    }
+    if context.printer.is_json() {
+        let document = |line: &Line| {
+            serde_json::json!({
+                "name": line.name, "head": line.head.as_ref().map(ToString::to_string), "versions": line.versions,
+                "built": line.built, "summary": line.summary,
+            })
+        };
+        let templates: Vec<_> = lines.iter().map(document).collect();
+        context
+            .printer
+            .json("templates", serde_json::json!({ "templates": templates }));
+        return Ok(());
+    }
+    if lines.is_empty() {
+        context.printer.note(format_args!(
+            "no templates below `{}`; the shipped ones come with the first verb run as root",
+            area.path().display()
+        ));
+        return Ok(());
+    }
+    let mut table = if arguments.with_summary {
+        Table::with_header(["TEMPLATE", "SUMMARY"])
+    } else {
+        Table::with_header(["TEMPLATE", "HEAD", "VERSIONS", "BUILT"]).right(2)
+    };
+    for line in lines {
+        if arguments.with_summary {
+            table.row([line.name.to_string(), clean(&line.summary)]);
+        } else {
+            let head = line
+                .head
+                .map_or_else(|| "-".to_owned(), |head| format!("@{}", head.number));
+            table.row([
+                line.name.to_string(),
+                head,
+                line.versions.to_string(),
+                line.built.map_or_else(String::new, local_time),
+            ]);
+        }
+    }
+    context.printer.result(table.render());
+    Ok(())
+}
+
+fn lines(area: &TemplateArea, store: Option<&Store>, arguments: &List) -> CommandResult<Vec<Line>> {
+    let mut rows: BTreeMap<TemplateName, Option<TemplateRow>> = BTreeMap::new();
+    let mut summaries: BTreeMap<TemplateName, String> = BTreeMap::new();
+    let url_map = area.url_map()?;
+    for location in area.list()? {
+        let name = location.name()?;
+        // A template with a mistake in one of its files is listed all the same.
+        let summary = area
+            .load_at(&location, &url_map)
+            .map_or_else(|error| format!("({error})"), |template| template.summary);
+        summaries.insert(name.clone(), summary);
+        rows.insert(name, None);
+    }
+    if let Some(store) = store {
+        for row in store.db.templates()? {
+            rows.insert(row.name.clone(), Some(row));
+        }
+    }
+    let mut lines = Vec::new();
+    for (name, row) in rows {
+        let application = name.as_str().contains('/');
+        let head = row.as_ref().and_then(|row| row.head);
+        if (arguments.os && application)
+            || (arguments.app && !application)
+            || (arguments.cached && head.is_none())
+        {
+            continue;
+        }
+        let head = head.map(|number| VersionName {
+            template: name.clone(),
+            number,
+        });
+        let built = match (&head, store) {
+            (Some(head), Some(store)) => Some(store.db.version(head)?.created),
+            _ => None,
+        };
+        let summary = summaries
+            .remove(&name)
+            .unwrap_or_else(|| "(its directory is gone)".to_owned());
+        lines.push(Line {
+            versions: row.map_or(0, |row| row.versions),
+            name,
+            head,
+            built,
+            summary,
+        });
+    }
+    Ok(lines)
+}
+
+fn packages(context: &Context, area: &TemplateArea, arguments: &List) -> CommandResult {
+    let store = node::existing_store(context)?;
+    let mut table = Table::with_header(["PACKAGE", "VERSION", "ARCH", "REASON"]);
+    let mut documents = Vec::new();
+    for typed in &arguments.templates {
+        let version = names::version(&store, area, typed, None)?;
+        let record = store
+            .versions
+            .read(&version.name.template, &version.digest)?;
+        for package in &record.lock.packages {
+            table.row([
+                package.name.to_string(),
+                package.version.clone(),
+                package.arch.to_string(),
+                package.reason.to_string(),
+            ]);
+            documents.push(serde_json::json!({
+                "template_version": version.name.to_string(), "name": package.name, "version": package.version,
+                "arch": package.arch, "sha256": package.sha256, "reason": package.reason,
+            }));
+        }
+    }
+    if context.printer.is_json() {
+        context
+            .printer
+            .json("packages", serde_json::json!({ "packages": documents }));
+    } else {
+        context.printer.result(table.render());
+    }
+    Ok(())
+}

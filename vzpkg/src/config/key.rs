@@ -1,0 +1,190 @@
+//! The settings there are: name, default, environment variable, meaning.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// Where everything lies.
+    Root,
+    /// Threads for unpacking and hashing.
+    Threads,
+    /// Parallel downloads.
+    Connections,
+    /// Seconds that repository metadata stays valid.
+    MetadataExpire,
+    /// Seconds to wait for a guard.
+    Wait,
+    /// Proxy for repositories.
+    Proxy,
+    /// The OCI runtime binary.
+    Runtime,
+    /// Where the running containers' bundles lie.
+    RunDirectory,
+    /// Seconds one package script may run.
+    ScriptTimeout,
+    /// Whether recommended packages are installed.
+    Recommends,
+    /// Versions of each template that gc leaves.
+    KeepVersions,
+    /// text or json.
+    Format,
+    /// auto, always or never.
+    Color,
+}
+
+impl Key {
+    /// Every setting, in the order `vzpkg config` prints them.
+    pub const ALL: [Self; 13] = [
+        Self::Root,
+        Self::Threads,
+        Self::Connections,
+        Self::MetadataExpire,
+        Self::Wait,
+        Self::Proxy,
+        Self::Runtime,
+        Self::RunDirectory,
+        Self::ScriptTimeout,
+        Self::Recommends,
+        Self::KeepVersions,
+        Self::Format,
+        Self::Color,
+    ];
+
+    /// (name in files, default, what is expected, meaning)
+    const fn row(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Root => (
+                "root",
+                "/vz",
+                "a directory",
+                "templates, store and containers",
+            ),
+            Self::Threads => (
+                "threads",
+                "0",
+                "a number, 0 for one each processor",
+                "threads that unpack and hash",
+            ),
+            Self::Connections => ("connections", "8", "a number", "parallel downloads"),
+            Self::MetadataExpire => (
+                "metadata-expire",
+                "86400",
+                "a number of seconds",
+                "how long repository metadata stays valid",
+            ),
+            Self::Wait => (
+                "wait",
+                "600",
+                "a number of seconds",
+                "how long to wait for a guard of another process",
+            ),
+            Self::Proxy => (
+                "proxy",
+                "",
+                "a URL",
+                "proxy for all repositories; else the usual variables",
+            ),
+            Self::Runtime => (
+                "runtime",
+                "auto",
+                "`auto`, a name or a path",
+                "the OCI runtime binary",
+            ),
+            Self::RunDirectory => (
+                "run-directory",
+                "/run/vzpkg",
+                "a directory",
+                "bundles of running containers",
+            ),
+            Self::ScriptTimeout => (
+                "script-timeout",
+                "1800",
+                "a number of seconds",
+                "how long one package script may run",
+            ),
+            Self::Recommends => (
+                "recommends",
+                "false",
+                "`true` or `false`",
+                "install recommended packages",
+            ),
+            Self::KeepVersions => (
+                "keep-versions",
+                "5",
+                "a number",
+                "newest versions of each template that gc leaves, used or not",
+            ),
+            Self::Format => (
+                "format",
+                "text",
+                "`text` or `json`",
+                "how reading verbs print",
+            ),
+            Self::Color => (
+                "color",
+                "auto",
+                "`auto`, `always` or `never`",
+                "colours on a terminal",
+            ),
+        }
+    }
+
+    /// The name in configuration files.
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The built-in value.
+    pub const fn default(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What a value must be.
+    pub const fn wanted(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What it is for.
+    pub const fn meaning(self) -> &'static str {
+        self.row().3
+    }
+
+    /// The environment variable: `VZPKG_METADATA_EXPIRE`.
+    pub fn variable(self) -> String {
+        format!(
+            "VZPKG_{}",
+            self.name().to_ascii_uppercase().replace('-', "_")
+        )
+    }
+
+    /// The setting of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    /// The setting whose name is nearest to `name`, if any is near.
+    pub fn nearest(name: &str) -> Option<Self> {
+        let near = |key: &Self| (edit_distance(key.name(), name), *key);
+        Self::ALL
+            .iter()
+            .map(near)
+            .min()
+            .filter(|(distance, _)| *distance <= 3)
+            .map(|(_, key)| key)
+    }
+}
+
+/// The number of single-character changes that turn one text into the other.
+pub(super) fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

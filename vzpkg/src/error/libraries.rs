@@ -1,0 +1,419 @@
+//! Library errors to exit codes and advice. Matches are exhaustive on purpose: a new variant without an exit code does
+//! not compile.
+
+use super::{CommandError, Kind};
+use crate::config::ConfigError;
+use std::io::ErrorKind;
+use vzpkg_cache::archive::{DirectoryError, TarballError};
+use vzpkg_cache::build::BuildError;
+use vzpkg_cache::import::ImportError;
+use vzpkg_cache::import::record::RecordError;
+use vzpkg_cache::merge::MergeError;
+use vzpkg_cache::store::{
+    DatabaseError, GcError, GuardError, ImageError, ManifestError, MaterializeError, ObjectError,
+    OpenError, PublishError, VerifyError, VersionError,
+};
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::lock::LockError;
+use vzpkg_metadata::name::NameError;
+use vzpkg_metadata::template::TemplateError;
+use vzpkg_repo_client::{FetchError, RepositoryError, RepositoryProblem, TransportError};
+use vzpkg_resolver::ResolveError;
+use vzpkg_runtime::container::{ContainerError, JournalError, RelinkError};
+use vzpkg_runtime::oci::OciError;
+use vzpkg_runtime::rootfs::MountError;
+use vzpkg_runtime::sandbox::SandboxError;
+
+const REBUILD: &str =
+    "`vzpkg verify` says what is damaged; `vzpkg update --rebuild TEMPLATE` builds anew";
+
+/// The class of an error that is of one class in all its variants.
+macro_rules! always {
+    ($($error:ty => $kind:ident),+ $(,)?) => { $(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::new(Kind::$kind, error)
+            }
+        }
+    )+ };
+}
+
+always! {
+    ConfigError => Usage,
+    NameError => Usage,
+    LockError => Usage,
+    ResolveError => Usage,
+    JournalError => Environment,
+}
+
+impl From<FileError> for CommandError {
+    fn from(error: FileError) -> Self {
+        let hint = match error.source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                Some("free space: vzpkg gc, vzpkg clean")
+            }
+            ErrorKind::PermissionDenied => Some("run it with sudo"),
+            ErrorKind::ReadOnlyFilesystem => Some("name a writable place: --root DIR"),
+            _ => None,
+        };
+        let kind = if error.source.kind() == ErrorKind::NotFound && error.operation == "read" {
+            Kind::Usage
+        } else {
+            Kind::Environment
+        };
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<TemplateError> for CommandError {
+    fn from(error: TemplateError) -> Self {
+        let hint = match &error {
+            TemplateError::File(_) => return Self::new(Kind::Environment, error),
+            TemplateError::NotFound { near, .. } if near.is_empty() => "vzpkg list".to_owned(),
+            TemplateError::NotFound { near, .. } => {
+                format!("did you mean {}? `vzpkg list` shows all", near.join(", "))
+            }
+            TemplateError::Ambiguous { .. } => "write the name with its architecture".to_owned(),
+            TemplateError::Name(_) | TemplateError::NewName(_) | TemplateError::Exists(_) => {
+                return Self::new(Kind::Usage, error);
+            }
+            TemplateError::BadFile { .. } | TemplateError::Line { .. } => {
+                "the files of a template: docs/templates.md".to_owned()
+            }
+        };
+        Self::new(Kind::Usage, error).hint(hint)
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::File(error) => error.into(),
+            OpenError::Database(error) => error.into(),
+            missing @ OpenError::Missing(_) => Self::new(Kind::Unmet, missing),
+        }
+    }
+}
+
+impl From<DatabaseError> for CommandError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::File(error) => error.into(),
+            DatabaseError::Guard(error) => error.into(),
+            DatabaseError::Unknown { .. } => {
+                Self::new(Kind::Unmet, error).hint("vzpkg history TEMPLATE, vzpkg ct list")
+            }
+            DatabaseError::Exists { .. }
+            | DatabaseError::InUse { .. }
+            | DatabaseError::IdClash(_)
+            | DatabaseError::NoIdRange => Self::new(Kind::Unmet, error),
+            DatabaseError::Sqlite { .. } => {
+                Self::new(Kind::Environment, error).hint("vzpkg doctor")
+            }
+            DatabaseError::Damaged { .. } => {
+                Self::new(Kind::Verification, error).hint("vzpkg doctor")
+            }
+            DatabaseError::Newer { .. } => Self::new(Kind::Environment, error)
+                .hint("use the vzpkg that made it, or a newer one"),
+        }
+    }
+}
+
+impl From<GuardError> for CommandError {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::File(error) => error.into(),
+            busy @ GuardError::Busy { .. } => {
+                Self::new(Kind::Environment, busy).hint("wait longer: --wait SECONDS")
+            }
+        }
+    }
+}
+
+impl From<ImageError> for CommandError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::File(error) => error.into(),
+            other => Self::new(Kind::Verification, other).hint(REBUILD),
+        }
+    }
+}
+
+impl From<ManifestError> for CommandError {
+    fn from(error: ManifestError) -> Self {
+        match error {
+            ManifestError::File(error) => error.into(),
+            other => Self::new(Kind::Verification, other).hint(REBUILD),
+        }
+    }
+}
+
+impl From<ObjectError> for CommandError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::File(error) => error.into(),
+            other => Self::new(Kind::Verification, other).hint(REBUILD),
+        }
+    }
+}
+
+impl From<VersionError> for CommandError {
+    fn from(error: VersionError) -> Self {
+        match error {
+            VersionError::File(error) => error.into(),
+            VersionError::Unknown { .. } => Self::new(Kind::Unmet, error),
+            VersionError::Newer { .. } => Self::new(Kind::Environment, error)
+                .hint("use the vzpkg that made it, or a newer one"),
+            VersionError::Damaged { .. } => Self::new(Kind::Verification, error).hint(REBUILD),
+        }
+    }
+}
+
+impl From<PublishError> for CommandError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::File(error) => error.into(),
+            PublishError::Version(error) => error.into(),
+            PublishError::Database(error) => error.into(),
+            error @ PublishError::NoImage(_) => Self::new(Kind::Bug, error),
+        }
+    }
+}
+
+impl From<GcError> for CommandError {
+    fn from(error: GcError) -> Self {
+        match error {
+            GcError::File(error) => error.into(),
+            GcError::Database(error) => error.into(),
+            other => Self::new(Kind::Verification, other).hint(REBUILD),
+        }
+    }
+}
+
+impl From<VerifyError> for CommandError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::File(error) => error.into(),
+            VerifyError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<FetchError> for CommandError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Cancelled => Self::message(
+                Kind::Interrupted,
+                "interrupted; nothing was changed, downloads are kept",
+            ),
+            FetchError::File(error) => error.into(),
+            FetchError::Offline { .. } => {
+                Self::new(Kind::Environment, error).hint("run it once without --offline")
+            }
+            FetchError::NoUrl { .. } | FetchError::Url { .. } => Self::new(Kind::Usage, error),
+            FetchError::AllFailed { ref attempts, .. } => {
+                let wrong = attempts.iter().all(|attempt| {
+                    matches!(
+                        attempt.error,
+                        TransportError::Mismatch { .. } | TransportError::TooLarge { .. }
+                    )
+                });
+                let kind = if wrong && !attempts.is_empty() {
+                    Kind::Verification
+                } else {
+                    Kind::Environment
+                };
+                Self::new(kind, error).hint("another server can be named in url.map; `vzpkg update-metadata` refreshes what is known")
+            }
+            FetchError::Setup { .. } => Self::new(Kind::Environment, error),
+            FetchError::Signature { .. } => Self::new(Kind::Verification, error).hint(
+                "the file `keys` of the template names the keys that may sign; old distributions need `signatures=legacy` on the repository's line",
+            ),
+        }
+    }
+}
+
+impl From<RepositoryError> for CommandError {
+    fn from(error: RepositoryError) -> Self {
+        use RepositoryProblem as Problem;
+        let (kind, hint) = match &*error.problem {
+            Problem::Fetch(FetchError::Cancelled) => (Kind::Interrupted, None),
+            Problem::Fetch(_) => (
+                Kind::Environment,
+                Some("another server can be named in url.map"),
+            ),
+            Problem::Url(_) | Problem::NoIndex { .. } => (
+                Kind::Usage,
+                Some("the file `repositories`: docs/templates.md"),
+            ),
+            Problem::Unsigned => (
+                Kind::Verification,
+                Some("only `[trusted=yes]` on its line takes an unsigned repository"),
+            ),
+            Problem::Signature { .. } => (
+                Kind::Verification,
+                Some(
+                    "pinned keys stand in the template's file `keys`; on Debian the keyring comes with debian-archive-keyring",
+                ),
+            ),
+            Problem::Stale(_) => (
+                Kind::Verification,
+                Some("the mirror may be behind; name another in url.map"),
+            ),
+            Problem::WrongSuite { .. }
+            | Problem::NotText { .. }
+            | Problem::Release(_)
+            | Problem::Packages { .. }
+            | Problem::Decompress { .. }
+            | Problem::Yum(_) => (Kind::Verification, None),
+            Problem::Index(_) | Problem::Map(_) => {
+                (Kind::Environment, Some("vzpkg clean --metadata"))
+            }
+            Problem::File(_) => (Kind::Environment, None),
+        };
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::File(error) => error.into(),
+            ImportError::Manifest(error) => error.into(),
+            other => Self::new(Kind::Verification, other),
+        }
+    }
+}
+
+impl From<RecordError> for CommandError {
+    fn from(error: RecordError) -> Self {
+        Self::new(Kind::Verification, error).hint(REBUILD)
+    }
+}
+
+impl From<BuildError> for CommandError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Script(failure) => {
+                let output: String = failure
+                    .output
+                    .iter()
+                    .map(|line| format!("\n    {line}"))
+                    .collect();
+                Self::message(Kind::Script, format!("{failure}{output}"))
+                    .hint("nothing was published; the version before is as it was")
+            }
+            BuildError::Import(error) => error.into(),
+            BuildError::File(error) => error.into(),
+            BuildError::Object(error) => error.into(),
+            BuildError::Manifest(error) => error.into(),
+            BuildError::Image(error) => error.into(),
+            BuildError::Materialize(error) => error.into(),
+            BuildError::Publish(error) => error.into(),
+            BuildError::Registry(error) => error.into(),
+            BuildError::Sandbox(error) => error.into(),
+            other => Self::new(Kind::Bug, other),
+        }
+    }
+}
+
+impl From<SandboxError> for CommandError {
+    fn from(error: SandboxError) -> Self {
+        Self::new(Kind::Environment, error).hint("vzpkg doctor")
+    }
+}
+
+impl From<TarballError> for CommandError {
+    fn from(error: TarballError) -> Self {
+        let kind = if matches!(error, TarballError::Write { .. }) {
+            Kind::Environment
+        } else {
+            Kind::Verification
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<DirectoryError> for CommandError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::File(error) => error.into(),
+            other => Self::new(Kind::Environment, other),
+        }
+    }
+}
+
+impl From<MaterializeError> for CommandError {
+    fn from(error: MaterializeError) -> Self {
+        match error {
+            MaterializeError::Image(error) => error.into(),
+            MaterializeError::Directory(error) => error.into(),
+            MaterializeError::File(error) => error.into(),
+            other @ MaterializeError::Stubs(_) => Self::new(Kind::Environment, other),
+        }
+    }
+}
+
+impl From<MergeError> for CommandError {
+    fn from(error: MergeError) -> Self {
+        Self::new(Kind::Environment, error)
+    }
+}
+
+impl From<MountError> for CommandError {
+    fn from(error: MountError) -> Self {
+        Self::new(Kind::Environment, error).hint("vzpkg doctor")
+    }
+}
+
+impl From<OciError> for CommandError {
+    fn from(error: OciError) -> Self {
+        let none = matches!(error, OciError::NoneWorks { .. });
+        let error = Self::new(Kind::Environment, error);
+        if none {
+            error.hint("install one: apt-get install runc")
+        } else {
+            error
+        }
+    }
+}
+
+impl From<ContainerError> for CommandError {
+    fn from(error: ContainerError) -> Self {
+        match error {
+            ContainerError::File(error) => error.into(),
+            ContainerError::Oci(error) => error.into(),
+            ContainerError::Journal(error) => error.into(),
+            ContainerError::NotRunning(ref id) => {
+                let hint = format!("vzpkg ct start {id}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
+            ContainerError::Unknown(_) | ContainerError::Exists(_) | ContainerError::Running(_) => {
+                Self::new(Kind::Unmet, error)
+            }
+            other => Self::new(Kind::Environment, other),
+        }
+    }
+}
+
+impl From<RelinkError> for CommandError {
+    fn from(error: RelinkError) -> Self {
+        match error {
+            RelinkError::File(error) => error.into(),
+            RelinkError::Container(error) => (*error).into(),
+            RelinkError::Unknown(_)
+            | RelinkError::Running(_)
+            | RelinkError::Stale { .. }
+            | RelinkError::NoUndo(_) => Self::new(Kind::Unmet, error),
+            other => Self::new(Kind::Environment, other),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! From a transaction to a published version: fetch and build, side by side.
+
+use super::{containers, node};
+use crate::commands::Context;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::output::progress::Progress;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use vzpkg_cache::build::{self, BuildError, BuildRequest};
+use vzpkg_cache::import::Fetched;
+use vzpkg_cache::store::{Published, Store, VersionRecord};
+use vzpkg_metadata::template::Template;
+use vzpkg_metadata::transaction::{PackageRef, Transaction};
+use vzpkg_metadata::{ByteSize, Digest, Family};
+use vzpkg_repo_client::{Arrived, Client, Repository, Wanted};
+use vzpkg_runtime::rootfs;
+
+/// One build as a command asks for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order<'a> {
+    /// The template.
+    pub(crate) template: &'a Template,
+    /// Where its packages are.
+    pub(crate) repositories: &'a [Repository],
+    /// What it is built on.
+    pub(crate) base: Option<&'a VersionRecord>,
+    /// What it comes after in the history.
+    pub(crate) parent: Option<Digest>,
+    /// What is done.
+    pub(crate) transaction: &'a Transaction,
+    /// Times are clamped to this second.
+    pub(crate) epoch: i64,
+    /// Packages read at once.
+    pub(crate) threads: usize,
+    /// For the history.
+    pub(crate) why: &'a str,
+}
+
+/// The epoch of a build from repositories: `SOURCE_DATE_EPOCH`, else the newest date they were signed with.
+pub(crate) fn epoch(context: &Context, repositories: &[Repository]) -> i64 {
+    let newest = repositories.iter().map(|repository| repository.date).max();
+    context
+        .settings
+        .source_date_epoch
+        .or(newest)
+        .unwrap_or(context.clock.now)
+}
+
+/// Which package files a build is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Those that are here or were never imported: enough to unpack everything.
+    AsNeeded,
+    /// All: the tree's own package manager wants the files of what comes.
+    All,
+}
+
+/// The file of a package below the root.
+pub(crate) fn package_file(store: &Store, family: Family, package: &PackageRef) -> PathBuf {
+    let name = format!("{}.{}", package.sha256, family.extension());
+    store.layout.packages().join(name)
+}
+
+/// The bytes that a build of `transaction` fetches.
+pub(crate) fn to_download(store: &Store, transaction: &Transaction, files: Files) -> ByteSize {
+    let coming = transaction.incoming().map(|step| &step.package);
+    coming
+        .filter(|package| is_wanted(store, transaction.family, package, files))
+        .filter(|package| !package_file(store, transaction.family, package).exists())
+        .map(|package| package.size)
+        .sum()
+}
+
+fn is_wanted(store: &Store, family: Family, package: &PackageRef, files: Files) -> bool {
+    files == Files::All
+        || !store.layout.manifest(&package.sha256).exists()
+        || package_file(store, family, package).exists()
+}
+
+/// The package files of `transaction` that a build is given, and where they may be had.
+pub(crate) fn wanted(
+    store: &Store,
+    repositories: &[Repository],
+    transaction: &Transaction,
+    files: Files,
+) -> Vec<Wanted> {
+    let known: BTreeMap<_, _> = repositories
+        .iter()
+        .map(|repository| (&repository.id, repository))
+        .collect();
+    transaction
+        .incoming()
+        .filter(|step| is_wanted(store, transaction.family, &step.package, files))
+        .map(|step| {
+            let id = step.package.repository.as_ref();
+            let repository = id.and_then(|id| known.get(id));
+            Wanted {
+                package: step.package.clone(),
+                family: transaction.family,
+                base_urls: repository.map_or_else(Vec::new, |of| of.base_urls.clone()),
+                package_keys: repository.and_then(|of| of.package_keys.clone()),
+            }
+        })
+        .collect()
+}
+
+/// Fetches what is missing and builds; packages are imported while others still download.
+///
+/// # Errors
+/// The first failure of either side; nothing is visible then.
+pub(crate) fn build(
+    context: &Context,
+    store: &Store,
+    client: &Client,
+    progress: &Progress,
+    order: &Order<'_>,
+) -> CommandResult<Published> {
+    let files = files_of(order);
+    match build_with(context, store, client, progress, order, files)? {
+        Ok(published) => Ok(published),
+        // A few packages go through the package manager itself (colliding paths): their files were removed by `clean`.
+        Err(BuildError::MissingPackage(_)) if files == Files::AsNeeded => Ok(build_with(
+            context,
+            store,
+            client,
+            progress,
+            order,
+            Files::All,
+        )??),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Which files an order needs: an update is carried out by the tree's own package manager, and so is every build of rpm
+/// packages.
+pub(crate) fn files_of(order: &Order<'_>) -> Files {
+    if order.base.is_some() || order.transaction.family == Family::Rpm {
+        Files::All
+    } else {
+        Files::AsNeeded
+    }
+}
+
+fn build_with(
+    context: &Context,
+    store: &Store,
+    client: &Client,
+    progress: &Progress,
+    order: &Order<'_>,
+    files: Files,
+) -> CommandResult<Result<Published, BuildError>> {
+    let wanted = wanted(store, order.repositories, order.transaction, files);
+    let ids = store.db.ids_for(&order.template.name)?;
+    let tier = rootfs::probe(&store.layout.store())?.best();
+    let helper = containers::helper();
+    let who = node::who(context);
+    let request = BuildRequest {
+        store,
+        template: order.template,
+        applications: &[],
+        name: &order.template.name,
+        base: order.base,
+        parent: order.parent,
+        transaction: order.transaction,
+        epoch: order.epoch,
+        ids: &ids,
+        helper: &helper,
+        tier,
+        threads: order.threads,
+        timeout: context.settings.script_timeout,
+        who: &who,
+        why: order.why,
+        now: context.clock.now,
+        reporter: progress,
+    };
+    let (sender, arrivals) = mpsc::channel();
+    let by_hash: BTreeMap<Digest, &PackageRef> = wanted
+        .iter()
+        .map(|wanted| (wanted.package.sha256, &wanted.package))
+        .collect();
+    let (arrived, arriving) = mpsc::channel::<Arrived>();
+    let (fetched, built) = std::thread::scope(|scope| {
+        let fetch = scope.spawn(|| {
+            let arrived = arrived;
+            client.fetch_each(&wanted, &arrived)
+        });
+        scope.spawn(|| {
+            let sender = sender;
+            for file in arriving {
+                if let Some(package) = by_hash.get(&file.sha256) {
+                    let fetched = Fetched {
+                        package: (*package).clone(),
+                        path: file.path,
+                    };
+                    // A builder that failed has gone; its own error is the one to report.
+                    drop(sender.send(fetched));
+                }
+            }
+        });
+        let built = build::build(&request, arrivals);
+        let fetched = fetch
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (fetched, built)
+    });
+    progress.end_stage();
+    // What was not fetched explains why it was not built.
+    fetched?;
+    node::check_interrupt(context)?;
+    Ok(built)
+}
+
+/// Refuses a lock or transaction that has nothing in it.
+///
+/// # Errors
+/// [`Kind::Unmet`].
+pub(crate) fn check_not_empty(template: &Template, transaction: &Transaction) -> CommandResult {
+    if transaction.is_empty() {
+        return Err(CommandError::message(
+            Kind::Unmet,
+            format!("`{}` names no packages", template.name),
+        )
+        .hint("list some in its file `packages`"));
+    }
+    Ok(())
+}

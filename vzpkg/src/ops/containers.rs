@@ -1,0 +1,130 @@
+//! Containers of this node: joins the rows of the database with the runtime, which knows no store.
+
+use super::node;
+use crate::commands::Context;
+use crate::error::{CommandError, CommandResult, Kind};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use vzpkg_cache::store::{ContainerRow, GuardName, Store};
+use vzpkg_metadata::{ContainerId, Digest};
+use vzpkg_runtime::HelperCommand;
+use vzpkg_runtime::container::{self, Config, ContainerPaths, ContainerState, RunState, StartSpec};
+use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
+use vzpkg_runtime::rootfs::{self, Lower, Tier};
+
+/// How sandbox and container helpers are started: this program run again.
+pub(crate) fn helper() -> HelperCommand {
+    HelperCommand::new("/proc/self/exe", [crate::HELPER_VERB])
+}
+
+/// Where a container lies.
+pub(crate) fn paths(context: &Context, store: &Store, id: &ContainerId) -> ContainerPaths {
+    ContainerPaths {
+        id: id.clone(),
+        private: store.layout.private_area(id),
+        root: store.layout.mount_point(id),
+        bundle: context.settings.run_directory.join("ct").join(id.as_str()),
+    }
+}
+
+/// The OCI runtime: the one of the settings, else the first that works here.
+///
+/// # Errors
+/// [`Kind::Environment`] where none works.
+pub(crate) fn runtime(context: &Context) -> CommandResult<RuntimeBinary> {
+    let named = context.settings.runtime.as_deref().map(Path::new);
+    Ok(RuntimeBinary::find(
+        named,
+        &context.settings.run_directory.join("oci"),
+    )?)
+}
+
+/// The row of a container.
+///
+/// # Errors
+/// [`Kind::Unmet`] with the names there are.
+pub(crate) fn row(store: &Store, typed: &str) -> CommandResult<ContainerRow> {
+    let id: ContainerId = typed.parse()?;
+    let rows = store.db.containers()?;
+    if let Some(row) = rows.iter().find(|row| row.id == id) {
+        return Ok(row.clone());
+    }
+    let names: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
+    let error = CommandError::message(Kind::Unmet, format!("there is no container `{id}`"));
+    Err(if names.is_empty() {
+        error.hint("create one: vzpkg ct create NAME --template TEMPLATE")
+    } else {
+        error.hint(format!("there are: {}", names.join(", ")))
+    })
+}
+
+/// Whether a container runs.
+///
+/// # Errors
+/// [`Kind::Environment`] where the OCI runtime cannot be asked.
+pub(crate) fn state(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<ContainerState> {
+    Ok(container::state(&paths(context, store, id), runtime)?)
+}
+
+/// The version with digest `tree` as the runtime mounts it; a copy as plain files is made where the kernel needs one.
+///
+/// # Errors
+/// [`Kind::Environment`] where the probe or the copy fails.
+pub(crate) fn lower(store: &Store, tree: &Digest) -> CommandResult<(Tier, Lower)> {
+    let tier = rootfs::probe(&store.layout.store())?.best();
+    Ok((tier, store.lower(tree, tier)?))
+}
+
+/// Starts a container and returns the host's pid of its init. An interrupted relink is finished first.
+///
+/// # Errors
+/// What the store, the mount or the OCI runtime says.
+pub(crate) fn start(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<u32> {
+    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    super::relink::recover(context, store, id)?;
+    let row = store.db.container(id)?;
+    let paths = paths(context, store, id);
+    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+    let (tier, lower) = lower(store, &row.link)?;
+    let spec = StartSpec {
+        tier,
+        lower,
+        generation: row.generation,
+        shared: Some(shared_mounts(context)),
+    };
+    Ok(container::start(&paths, &config, &spec, runtime)?)
+}
+
+/// Unmounts the node's one mount of every version that no running container is linked to.
+///
+/// # Errors
+/// [`Kind::Environment`] where the kernel or the OCI runtime refuses.
+pub(crate) fn release_versions(
+    context: &Context,
+    store: &Store,
+    runtime: &dyn OciRuntime,
+) -> CommandResult {
+    let mut keep = BTreeSet::new();
+    for row in store.db.containers()? {
+        if state(context, store, &row.id, runtime)?.state != RunState::Stopped {
+            keep.insert(row.link);
+        }
+    }
+    rootfs::sweep(&shared_mounts(context), &keep)?;
+    Ok(())
+}
+
+/// Where the one mount of each version lies.
+fn shared_mounts(context: &Context) -> PathBuf {
+    context.settings.run_directory.join("versions")
+}

@@ -1,0 +1,13 @@
+//! Use cases: the only place where the libraries meet. No printing beyond progress; results are values.
+
+pub(crate) mod build_version;
+pub(crate) mod collect_garbage;
+pub(crate) mod containers;
+pub(crate) mod host;
+pub(crate) mod names;
+pub(crate) mod node;
+pub(crate) mod node_files;
+pub(crate) mod plan;
+pub(crate) mod refresh_index;
+pub(crate) mod relink;
+pub(crate) mod union;

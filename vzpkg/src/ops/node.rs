@@ -1,0 +1,157 @@
+//! This node: its store, its templates, and what a command may do to them.
+
+use super::host;
+use crate::commands::Context;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::output::Tone;
+use std::path::Path;
+use std::time::Duration;
+use vzpkg_cache::store::{
+    Access, Guard, GuardName, GuardReporter, Holder, Layout, OpenError, Store, Wait,
+};
+use vzpkg_metadata::TemplateName;
+use vzpkg_metadata::template::{Template, TemplateArea, TemplateLocation, UrlMap};
+
+/// Where the host keeps its apt sources.
+const ETC_APT: &str = "/etc/apt";
+
+/// The paths below the root.
+pub(crate) fn layout(context: &Context) -> Layout {
+    Layout::new(&context.settings.root)
+}
+
+/// Opens the store for a command that changes something.
+///
+/// # Errors
+/// [`Kind::Environment`] without root or where the store cannot be made.
+pub(crate) fn store_for_writing(context: &Context) -> CommandResult<Store> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(CommandError::message(
+            Kind::Environment,
+            "this verb changes the node and needs root",
+        )
+        .hint("run it with sudo; `list`, `info`, `history`, `search`, `diff` work without"));
+    }
+    // Files of the store have the modes it asks for, whatever the caller's shell says.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    Ok(Store::open(&context.settings.root, Access::ReadWrite)?)
+}
+
+/// Opens the store for a reading command; `None` where there is none yet.
+///
+/// # Errors
+/// [`Kind::Environment`] for a store that cannot be read.
+pub(crate) fn store_for_reading(context: &Context) -> CommandResult<Option<Store>> {
+    match Store::open(&context.settings.root, Access::ReadOnly) {
+        Ok(store) => Ok(Some(store)),
+        Err(OpenError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the store for a reading command that is about something in it.
+///
+/// # Errors
+/// [`Kind::Unmet`] where there is none yet.
+pub(crate) fn existing_store(context: &Context) -> CommandResult<Store> {
+    store_for_reading(context)?.ok_or_else(|| {
+        CommandError::message(
+            Kind::Unmet,
+            format!(
+                "there is no store below `{}` yet",
+                context.settings.root.display()
+            ),
+        )
+        .hint("build a first version: vzpkg create-cache debian-13-x86_64-minimal")
+    })
+}
+
+/// The template area; a command that may write puts the shipped templates there first.
+///
+/// # Errors
+/// [`Kind::Environment`] where they cannot be written.
+pub(crate) fn templates(context: &Context) -> CommandResult<TemplateArea> {
+    let area = TemplateArea::new(layout(context).templates());
+    // The shipped ones are no state: a dry run on a fresh node needs them too.
+    if rustix::process::geteuid().is_root() {
+        area.install_shipped()?;
+    }
+    Ok(area)
+}
+
+/// The replacements of repository tokens: the administrator's `url.map`, else this host's own mirrors, else ours.
+///
+/// # Errors
+/// [`Kind::Usage`] for an `url.map` that cannot be read.
+pub(crate) fn url_map(area: &TemplateArea) -> CommandResult<UrlMap> {
+    Ok(area
+        .url_map()?
+        .with_host_defaults(&host::apt_servers(Path::new(ETC_APT))))
+}
+
+/// Finds a template by what a user typed.
+///
+/// # Errors
+/// [`Kind::Usage`] with near names.
+pub(crate) fn locate(
+    area: &TemplateArea,
+    typed: &str,
+) -> CommandResult<(TemplateName, TemplateLocation)> {
+    let location = area.resolve(&TemplateName::from_user(typed)?)?;
+    Ok((location.name()?, location))
+}
+
+/// Loads a template with this node's `url.map`.
+///
+/// # Errors
+/// [`Kind::Usage`] for a template that cannot be used.
+pub(crate) fn load(area: &TemplateArea, location: &TemplateLocation) -> CommandResult<Template> {
+    Ok(area.load_at(location, &url_map(area)?)?)
+}
+
+/// Takes a guard, telling for whom it waits.
+///
+/// # Errors
+/// [`Kind::Environment`] where somebody else holds it longer than `--wait`.
+pub(crate) fn guard(context: &Context, store: &Store, name: GuardName) -> CommandResult<Guard> {
+    Ok(store.guard(name, Wait::AtMost(context.settings.wait), &Waiting(context))?)
+}
+
+struct Waiting<'a>(&'a Context);
+
+impl GuardReporter for Waiting<'_> {
+    fn waiting(&self, guard: &GuardName, holder: Option<&Holder>, waited: Duration) {
+        let holder = holder.map_or_else(|| "another process".to_owned(), ToString::to_string);
+        let what = format!("for {guard}, in use by {holder} ({} s)", waited.as_secs());
+        self.0.printer.status(Tone::Warning, "Waiting", what);
+    }
+}
+
+/// Who runs this command, for the history: the user behind sudo, if there is one.
+pub(crate) fn who(context: &Context) -> String {
+    let user = context
+        .environment
+        .get("SUDO_USER")
+        .or_else(|| context.environment.get("USER"));
+    user.map_or_else(
+        || format!("uid {}", rustix::process::getuid().as_raw()),
+        str::to_owned,
+    )
+}
+
+/// Fails if the user asked to stop.
+///
+/// # Errors
+/// [`Kind::Interrupted`].
+pub(crate) fn check_interrupt(context: &Context) -> CommandResult {
+    if context
+        .interrupted
+        .load(std::sync::atomic::Ordering::Relaxed)
+    {
+        return Err(CommandError::message(
+            Kind::Interrupted,
+            "interrupted; nothing was changed",
+        ));
+    }
+    Ok(())
+}

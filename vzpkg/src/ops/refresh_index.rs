@@ -1,0 +1,59 @@
+//! From the repository lines of a template to mapped indexes.
+
+use super::node;
+use crate::commands::Context;
+use crate::error::CommandResult;
+use crate::output::progress::Progress;
+use std::sync::Arc;
+use vzpkg_metadata::template::{RepositoryLine, Template};
+use vzpkg_repo_client::{Client, ClientOptions, Proxies, Refresh, Repository};
+
+/// Where pinned keys are looked for besides the places a template names (DESIGN §9).
+const KEYRINGS: [&str; 4] = [
+    "/usr/share/keyrings",
+    "/etc/apt/trusted.gpg.d",
+    "/etc/pki/rpm-gpg",
+    "/usr/share/distribution-gpg-keys",
+];
+
+/// A client with this run's settings.
+pub(crate) fn client(context: &Context, progress: &Arc<Progress>) -> Client {
+    let settings = &context.settings;
+    let layout = node::layout(context);
+    let variable = |name: &str| {
+        let lower = context.environment.get(&name.to_ascii_lowercase());
+        lower
+            .or_else(|| context.environment.get(name))
+            .map(str::to_owned)
+    };
+    let mut options = ClientOptions::new(layout.index(), layout.packages(), context.clock.now);
+    options.offline = settings.offline;
+    options.refresh = match (settings.offline, settings.refresh) {
+        (true, _) => Refresh::Never,
+        (false, true) => Refresh::Always,
+        (false, false) => Refresh::IfExpired(settings.metadata_expire),
+    };
+    options.connections = settings.connections;
+    options.keyring_dirs = KEYRINGS.iter().map(Into::into).collect();
+    options.proxies = Proxies {
+        http: settings.proxy.clone().or_else(|| variable("HTTP_PROXY")),
+        https: settings.proxy.clone().or_else(|| variable("HTTPS_PROXY")),
+        direct: variable("NO_PROXY"),
+    };
+    options.cancel = Arc::clone(&context.interrupted);
+    Client::new(
+        options,
+        Arc::clone(progress) as Arc<dyn vzpkg_repo_client::FetchReporter>,
+    )
+}
+
+/// Loads every repository of `template`, in parallel, in the template's order.
+///
+/// # Errors
+/// The first repository that cannot be had or trusted.
+pub(crate) fn load(client: &Client, template: &Template) -> CommandResult<Vec<Repository>> {
+    let arch = template.arch.in_family(template.family);
+    let with_keys = |line: &RepositoryLine| (line.clone(), template.keys_for(line.id()));
+    let lines: Vec<_> = template.repositories.iter().map(with_keys).collect();
+    Ok(client.load_all(&lines, &arch)?)
+}

@@ -1,0 +1,246 @@
+//! Moving a stopped container to another version and back: the store's row, the merge's plan, the runtime's edits.
+
+use super::{containers, node};
+use crate::commands::Context;
+use crate::error::{CommandError, CommandResult, Kind};
+use std::io::Read;
+use vzpkg_cache::merge::{self, MergeReport};
+use vzpkg_cache::store::{ContainerRow, Database, GuardName, Store};
+use vzpkg_metadata::{ContainerId, Digest};
+use vzpkg_runtime::container::{
+    self, Intent, JournalError, Link, LinkJournal, ObjectSource, Recovered, RelinkTools, RunState,
+    UndoObjects, UpperDir,
+};
+use vzpkg_runtime::oci::OciRuntime;
+
+/// The journal of relinks in `state.db`, as the runtime sees it.
+#[derive(Debug)]
+pub(crate) struct Journal<'a>(pub(crate) &'a Database);
+
+impl Journal<'_> {
+    fn failed<E: std::error::Error + Send + Sync + 'static>(
+        operation: &'static str,
+        container: &ContainerId,
+    ) -> impl FnOnce(E) -> JournalError {
+        let container = container.clone();
+        move |source| JournalError {
+            operation,
+            container,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl LinkJournal for Journal<'_> {
+    fn link(&self, container: &ContainerId) -> Result<Link, JournalError> {
+        let row = self
+            .0
+            .container(container)
+            .map_err(Self::failed("read the link", container))?;
+        Ok(Link {
+            tree: row.link,
+            generation: row.generation,
+        })
+    }
+
+    fn intent(&self, container: &ContainerId) -> Result<Option<Intent>, JournalError> {
+        let entry = self
+            .0
+            .journal(container)
+            .map_err(Self::failed("read the journal", container))?;
+        entry
+            .map(|entry| {
+                serde_json::from_str(&entry)
+                    .map_err(Self::failed("understand the journal", container))
+            })
+            .transpose()
+    }
+
+    fn begin(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        let entry =
+            serde_json::to_string(intent).map_err(Self::failed("write the journal", container))?;
+        self.0
+            .set_journal(container, Some(&entry))
+            .map_err(Self::failed("write the journal", container))
+    }
+
+    fn finish(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        let failed = || Self::failed("change the link", container);
+        let row = self.0.container(container).map_err(failed())?;
+        let row = ContainerRow {
+            link: intent.to.tree,
+            os_digest: intent.to.tree,
+            generation: intent.to.generation,
+            ..row
+        };
+        self.0
+            .update_container_and_journal(&row, None)
+            .map_err(failed())
+    }
+
+    fn abandon(&self, container: &ContainerId, _: &Intent) -> Result<(), JournalError> {
+        self.0
+            .set_journal(container, None)
+            .map_err(Self::failed("clear the journal", container))
+    }
+}
+
+/// Objects of the store, as the runtime reads them.
+#[derive(Debug)]
+pub(crate) struct StoreObjects<'a>(pub(crate) &'a Store);
+
+impl ObjectSource for StoreObjects<'_> {
+    fn open(&self, digest: &Digest) -> std::io::Result<Box<dyn Read + '_>> {
+        match self.0.objects.open(digest) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
+    }
+}
+
+/// The trees that an unfinished relink is between; none if the entry cannot be read (the row's own link still counts).
+pub(crate) fn trees_of_journal(entry: &str) -> Vec<Digest> {
+    serde_json::from_str::<Intent>(entry).map_or_else(
+        |_| Vec::new(),
+        |intent| vec![intent.from.tree, intent.to.tree],
+    )
+}
+
+/// Finishes or forgets what an interrupted relink left. The caller holds the container's guard.
+///
+/// # Errors
+/// Where it cannot be finished.
+pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> CommandResult {
+    let paths = containers::paths(context, store, id);
+    let objects = StoreObjects(store);
+    let journal = Journal(&store.db);
+    let tools = RelinkTools {
+        objects: &objects,
+        journal: &journal,
+    };
+    match container::recover(&paths, &tools)? {
+        Recovered::Nothing => {}
+        Recovered::Finished(link) => {
+            context.printer.note(format_args!(
+                "an interrupted relink of {id} to {} was finished",
+                link.tree.short()
+            ));
+        }
+        Recovered::Undone(link) => {
+            context.printer.note(format_args!(
+                "an interrupted relink of {id} was undone; it stays on {}",
+                link.tree.short()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Which way a container moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// To another version; private changes are merged.
+    Forward,
+    /// Back to the link before; what the merge did and nobody touched is restored.
+    Back,
+}
+
+/// Moves a stopped container to the tree `to`; with `--dry-run` only judges.
+///
+/// # Errors
+/// [`Kind::Unmet`] for a running container and for merges that cannot be done from outside.
+pub(crate) fn move_stopped(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    to: Digest,
+    direction: Direction,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<MergeReport> {
+    let _guard = node::guard(context, store, GuardName::Container(row.id.clone()))?;
+    recover(context, store, &row.id)?;
+    let row = store.db.container(&row.id)?;
+    let paths = containers::paths(context, store, &row.id);
+    if container::state(&paths, runtime)?.state != RunState::Stopped {
+        return Err(CommandError::message(
+            Kind::Unmet,
+            format!("container `{}` is running", row.id),
+        )
+        .hint(format!("stop it first: vzpkg ct stop {}", row.id)));
+    }
+    let from = Link {
+        tree: row.link,
+        generation: row.generation,
+    };
+    let merged = plan(store, &row, &paths, from, to, direction)?;
+    if let Some(obstacle) = merged.report.obstacles.first() {
+        return Err(CommandError::message(
+            Kind::Unmet,
+            format!("container `{}` cannot be relinked: {obstacle}", row.id),
+        ));
+    }
+    if !context.settings.dry_run {
+        let (objects, journal) = (StoreObjects(store), Journal(&store.db));
+        let tools = RelinkTools {
+            objects: &objects,
+            journal: &journal,
+        };
+        container::relink_stopped(&paths, from, to, &merged.plan, runtime, &tools)?;
+    }
+    Ok(merged.report)
+}
+
+fn plan(
+    store: &Store,
+    row: &ContainerRow,
+    paths: &container::ContainerPaths,
+    from: Link,
+    to: Digest,
+    direction: Direction,
+) -> CommandResult<merge::Merge> {
+    let from_tree = store.images.read(&from.tree)?;
+    let to_tree = store.images.read(&to)?;
+    let private = UpperDir::open(&paths.upper()).map_err(container::ContainerError::from)?;
+    let upper = private.scan().map_err(container::ContainerError::from)?;
+    let objects = StoreObjects(store);
+    let version = store.versions.read(&row.template, &row.os_digest)?;
+    let record = match direction {
+        Direction::Forward => None,
+        Direction::Back => Some(container::undo_record(paths, from)?),
+    };
+    let kept = record.as_ref().map(|record| UndoObjects {
+        paths,
+        record,
+        behind: &objects,
+    });
+    let input = merge::MergeInput {
+        family: version.lock.family,
+        from: &from_tree,
+        to: &to_tree,
+        upper: &upper,
+        private: &private,
+        objects: kept.as_ref().map_or(&objects, |kept| kept),
+        undo: record.as_ref(),
+    };
+    let arch = &version.lock.arch;
+    Ok(merge::merge(&input, &mut |packages| {
+        super::union::check(arch, packages)
+    })?)
+}
+
+/// The tree a container was linked to before its last relink.
+///
+/// # Errors
+/// [`Kind::Unmet`] where it never was relinked.
+pub(crate) fn link_before(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+) -> CommandResult<Digest> {
+    let paths = containers::paths(context, store, &row.id);
+    let link = Link {
+        tree: row.link,
+        generation: row.generation,
+    };
+    Ok(container::undo_record(&paths, link)?.from.tree)
+}

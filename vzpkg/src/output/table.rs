@@ -1,0 +1,87 @@
+//! Aligned columns without lines or decoration; the last column is never padded.
+
+/// Rows of equal length, printed with two blanks between columns.
+#[derive(Debug, Default, Clone)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    right: Vec<usize>,
+}
+
+impl Table {
+    /// A table whose first row is `header` (capitals, by convention).
+    pub fn with_header<const N: usize>(header: [&str; N]) -> Self {
+        Self {
+            rows: vec![header.map(str::to_owned).into()],
+            right: Vec::new(),
+        }
+    }
+
+    /// Aligns the column with this index to the right: numbers and sizes.
+    #[must_use]
+    pub fn right(mut self, column: usize) -> Self {
+        self.right.push(column);
+        self
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Whether there is no row but the header.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+
+    /// The text, a line for each row.
+    pub fn render(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+        };
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| width(column).unwrap_or(0))
+            .collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let pad = widths[column].saturating_sub(cell.chars().count());
+                let (before, after) = if self.right.contains(&column) {
+                    (pad, 0)
+                } else {
+                    (0, pad)
+                };
+                line.push_str(&format!(
+                    "{}{cell}{}  ",
+                    " ".repeat(before),
+                    " ".repeat(after)
+                ));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_and_lines_have_no_trailing_blanks() {
+        let mut table = Table::with_header(["NAME", "SIZE", "NOTE"]).right(1);
+        table.row(["a".into(), "1.5 MiB".into(), String::new()]);
+        table.row(["longer".into(), "7 B".into(), "x".into()]);
+        insta::assert_snapshot!(table.render(), @r"
+        NAME       SIZE  NOTE
+        a       1.5 MiB
+        longer      7 B  x
+        ");
+    }
+}

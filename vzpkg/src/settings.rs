@@ -1,0 +1,160 @@
+//! What the commands see: every setting resolved once, typed. No command looks at flags, files or the environment.
+
+use crate::cli::{Format, Global};
+use crate::config::{ConfigError, Environment, Key, Layers, Origin};
+use crate::output::Verbosity;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where configuration files lie, unless `VZPKG_CONFIG` names another directory.
+const CONFIG_DIRECTORY: &str = "/etc/vzpkg";
+
+/// Every setting of this run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where templates, store and containers lie.
+    pub root: PathBuf,
+    /// Threads that unpack and hash; at least 1.
+    pub threads: usize,
+    /// Parallel downloads; at least 1.
+    pub connections: usize,
+    /// How long repository metadata stays valid.
+    pub metadata_expire: Duration,
+    /// How long to wait for a guard of another process.
+    pub wait: Duration,
+    /// Proxy for all repositories.
+    pub proxy: Option<String>,
+    /// The OCI runtime binary; `None`: the first that passes a self-test.
+    pub runtime: Option<String>,
+    /// Where bundles of running containers lie.
+    pub run_directory: PathBuf,
+    /// How long one package script may run.
+    pub script_timeout: Duration,
+    /// Whether recommended packages are installed.
+    pub recommends: bool,
+    /// Newest versions of each template that gc leaves, used or not.
+    pub keep_versions: usize,
+    /// How reading verbs print.
+    pub format: Format,
+    /// Whether stderr gets colours.
+    pub color: bool,
+    /// How much is printed.
+    pub verbosity: Verbosity,
+    /// Print the plan, change nothing.
+    pub dry_run: bool,
+    /// Answer questions with yes.
+    pub yes: bool,
+    /// Never use the network.
+    pub offline: bool,
+    /// Always ask the repositories.
+    pub refresh: bool,
+    /// Write progress events to this descriptor.
+    pub progress_fd: Option<i32>,
+    /// Whether bars may be drawn.
+    pub bars: bool,
+    /// `SOURCE_DATE_EPOCH`, if set.
+    pub source_date_epoch: Option<i64>,
+    /// Everything with its origin, for `vzpkg config`.
+    pub layers: Layers,
+}
+
+impl Settings {
+    /// Joins flags, environment and files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a file or value that cannot be used.
+    pub fn resolve(global: &Global, environment: &Environment) -> Result<Self, ConfigError> {
+        let directory = environment.get("VZPKG_CONFIG").unwrap_or(CONFIG_DIRECTORY);
+        let mut layers = Layers::read(Path::new(directory), environment)?;
+        if let Some(root) = &global.root {
+            layers.set(
+                Key::Root,
+                root.display().to_string(),
+                Origin::Flag("--root"),
+            );
+        }
+        if let Some(wait) = global.wait {
+            layers.set(Key::Wait, wait.to_string(), Origin::Flag("--wait"));
+        }
+        if let Some(format) = global.format {
+            let name = if format == Format::Json {
+                "json"
+            } else {
+                "text"
+            };
+            layers.set(Key::Format, name.to_owned(), Origin::Flag("--format"));
+        }
+        Self::from_layers(layers, global, environment)
+    }
+
+    fn from_layers(
+        layers: Layers,
+        global: &Global,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        let text = |key| {
+            Some(layers.get(key).0)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        let seconds = |key| layers.parse(key).map(Duration::from_secs);
+        let wrong = |key: Key| ConfigError::Value {
+            key: key.name(),
+            value: layers.get(key).0.to_owned(),
+            wanted: key.wanted(),
+            origin: layers.get(key).1.to_string(),
+        };
+        let format = match layers.get(Key::Format).0 {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            _ => return Err(wrong(Key::Format)),
+        };
+        let terminal = rustix::termios::isatty(std::io::stderr());
+        let color = match layers.get(Key::Color).0 {
+            "auto" => {
+                terminal
+                    && environment.get("NO_COLOR").is_none()
+                    && environment.get("TERM") != Some("dumb")
+            }
+            "always" => true,
+            "never" => false,
+            _ => return Err(wrong(Key::Color)),
+        };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: usize = layers.parse(Key::Threads)?;
+        let verbosity = match (global.quiet, global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, level) => Verbosity::Verbose(level),
+        };
+        Ok(Self {
+            root: std::path::absolute(layers.get(Key::Root).0)
+                .unwrap_or_else(|_| layers.get(Key::Root).0.into()),
+            threads: if threads == 0 { processors } else { threads },
+            connections: layers.parse::<usize>(Key::Connections)?.max(1),
+            metadata_expire: seconds(Key::MetadataExpire)?,
+            wait: seconds(Key::Wait)?,
+            proxy: text(Key::Proxy),
+            runtime: text(Key::Runtime).filter(|runtime| runtime != "auto"),
+            run_directory: layers.get(Key::RunDirectory).0.into(),
+            script_timeout: seconds(Key::ScriptTimeout)?,
+            recommends: layers.parse(Key::Recommends)?,
+            keep_versions: layers.parse(Key::KeepVersions)?,
+            format,
+            color,
+            verbosity,
+            dry_run: global.dry_run,
+            yes: global.yes,
+            offline: global.offline,
+            refresh: global.refresh,
+            progress_fd: global.progress_fd,
+            bars: terminal
+                && verbosity != Verbosity::Quiet
+                && environment.get("VZPKG_NO_PROGRESS").is_none(),
+            source_date_epoch: environment
+                .get("SOURCE_DATE_EPOCH")
+                .and_then(|seconds| seconds.parse().ok()),
+            layers,
+        })
+    }
+}
