@@ -1,0 +1,186 @@
+//! Scenarios on real CentOS 7 packages: the 7.6 set, the update to 7.9, and back. `glibc-common` is a stand-in
+//! (SOURCES.md of the fixtures).
+
+use crate::support::{Site, fixtures};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const TEMPLATE: &str = "el-7-x86_64";
+const OS: &str = "el/7/x86_64/config/os/default";
+
+/// Copies packages into a folder and indexes it, as `createrepo_c` of a mirror does.
+fn repository(site: &Site, name: &str, packages: &Path, stand_in: &str) -> String {
+    let directory = site.path(name);
+    fs::create_dir(&directory).unwrap();
+    for folder in [packages, &fixtures().join("rpms/stand-ins")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let other = file.starts_with("glibc-common-")
+                && folder.ends_with("stand-ins")
+                && !file.contains(stand_in);
+            if path.extension().is_some_and(|extension| extension == "rpm") && !other {
+                fs::copy(&path, directory.join(file)).unwrap();
+            }
+        }
+    }
+    let made = Command::new("createrepo_c")
+        .arg("--quiet")
+        .arg(&directory)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    format!("[trusted=yes] file://{}\n", directory.display())
+}
+
+fn site_with(repositories: &str) -> Site {
+    let site = Site::new();
+    site.template(
+        OS,
+        &[
+            ("package_manager", "rpm49db5x64\n"),
+            ("distribution", "centos\n"),
+            ("packages", "bash rpm coreutils centos-release\n"),
+            ("repositories", repositories),
+        ],
+    );
+    site
+}
+
+fn inside(site: &Site, line: &str) -> String {
+    site.vzpkg(&["ct", "exec", "c", "--", "sh", "-c", line])
+        .ok()
+}
+
+/// `rpm -Va`, without what a running container mounts over and without what rpm expects to differ (ghosts).
+fn verify(site: &Site) -> Vec<String> {
+    let text = inside(site, "rpm -Va || true");
+    let expected = |line: &&str| {
+        !["/proc", "/sys", "/tmp", "/dev", "/run"]
+            .iter()
+            .any(|path| line.ends_with(&format!(" {path}")))
+    };
+    text.lines()
+        .filter(expected)
+        .filter(|line| !line.contains("  g "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root and the real packages: make check runs it"]
+fn privileged_centos_goes_from_7_6_to_7_9_and_back() {
+    let scratch = Site::new();
+    let old = repository(
+        &scratch,
+        "76",
+        &fixtures().join("rpms/centos-7.6.1810-min"),
+        "2.17-260",
+    );
+    let new = repository(
+        &scratch,
+        "79",
+        &fixtures().join("rpms/centos-7.9.2009"),
+        "2.17-317",
+    );
+    let site = site_with(&old);
+    site.vzpkg(&["create-cache", TEMPLATE]).ok();
+    site.vzpkg(&["ct", "create", "c", "--template", TEMPLATE, "--start"])
+        .ok();
+    assert_eq!(verify(&site), Vec::<String>::new(), "rpm -Va");
+    assert!(inside(&site, "cat /etc/redhat-release").contains("7.6"));
+    assert_eq!(
+        inside(&site, "rpm -qa --qf '%{NAME}\\n' | sort -u | wc -l"),
+        "65\n"
+    );
+    inside(&site, "echo mine >/etc/motd");
+
+    site.template(OS, &[("repositories", &new)]);
+    site.vzpkg(&["update", TEMPLATE]).ok();
+    site.vzpkg(&["ct", "stop", "c"]).ok();
+    site.vzpkg(&["ct", "relink", "c"]).ok();
+    site.vzpkg(&["ct", "start", "c"]).ok();
+    assert!(inside(&site, "rpm -q glibc").contains("2.17-317"));
+    assert_eq!(inside(&site, "cat /etc/motd"), "mine\n");
+    let unexpected: Vec<String> = verify(&site)
+        .into_iter()
+        .filter(|line| !line.ends_with("/etc/motd"))
+        .collect();
+    assert_eq!(unexpected, Vec::<String>::new(), "rpm -Va after the update");
+
+    site.vzpkg(&["ct", "stop", "c"]).ok();
+    site.vzpkg(&["rollback", "c"]).ok();
+    site.vzpkg(&["ct", "start", "c"]).ok();
+    assert!(inside(&site, "rpm -q glibc").contains("2.17-260"));
+    assert_eq!(inside(&site, "cat /etc/motd"), "mine\n");
+}
+
+#[test]
+#[ignore = "needs root and the real packages: make check runs it"]
+fn privileged_centos_has_the_packages_that_dnf_installs() {
+    let scratch = Site::new();
+    let old = repository(
+        &scratch,
+        "76",
+        &fixtures().join("rpms/centos-7.6.1810-min"),
+        "2.17-260",
+    );
+    let site = site_with(&old);
+    site.vzpkg(&["create-cache", TEMPLATE]).ok();
+    let lock = site.vzpkg(&["lock", TEMPLATE]).ok();
+    let mut ours: Vec<String> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("package "))
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join("-"))
+        .collect();
+    ours.sort();
+    let root = scratch.path("dnf");
+    let dnf = Command::new("dnf")
+        .args([
+            "-q",
+            "-y",
+            "--nogpgcheck",
+            "--releasever=7",
+            "--setopt=reposdir=/nonexistent",
+        ])
+        .arg(format!("--installroot={}", root.display()))
+        .arg(format!(
+            "--setopt=cachedir={}",
+            scratch.path("cache").display()
+        ))
+        .arg(format!(
+            "--repofrompath=old,{}",
+            old.trim().trim_start_matches("[trusted=yes] ")
+        ))
+        .args(["install", "bash", "rpm", "coreutils", "centos-release"])
+        .output()
+        .unwrap();
+    assert!(
+        dnf.status.success(),
+        "{}",
+        String::from_utf8_lossy(&dnf.stderr)
+    );
+    // Debian's rpm keeps the database of a root in the caller's home directory below it.
+    let database = [".rpmdb", "root/.rpmdb", "var/lib/rpm"]
+        .iter()
+        .map(|path| root.join(path))
+        .find(|path| path.is_dir())
+        .unwrap();
+    let query = Command::new("rpm")
+        .arg("--dbpath")
+        .arg(&database)
+        .args([
+            "-qa",
+            "--qf",
+            "%{NAME}-%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n",
+        ])
+        .output()
+        .unwrap();
+    let mut theirs: Vec<String> = String::from_utf8_lossy(&query.stdout)
+        .lines()
+        .map(|line| line.replace("-0:", "-"))
+        .collect();
+    theirs.sort();
+    assert_eq!(ours, theirs);
+}

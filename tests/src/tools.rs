@@ -1,0 +1,84 @@
+//! Running the real tools, and the dates that repository formats want.
+
+use std::process::Command;
+
+/// Runs `command` with `input` on its standard input and returns its standard output.
+pub fn run(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// A command with a clean environment: only `PATH`, the C locale and a fixed `SOURCE_DATE_EPOCH`.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .env("SOURCE_DATE_EPOCH", EPOCH.to_string());
+    command
+}
+
+/// The time of everything that fixtures contain: 2026-01-01 00:00:00 UTC.
+pub const EPOCH: i64 = 1_767_225_600;
+
+/// Seconds of one day.
+pub const DAY: i64 = 86_400;
+
+/// `seconds` since 1970 as `Release` files and HTTP write them: `Thu, 01 Jan 2026 00:00:00 GMT`.
+pub fn rfc_date(seconds: i64, zone: &str) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let days = seconds.div_euclid(DAY);
+    let second = seconds.rem_euclid(DAY);
+    // Counted from the year 0 in eras of 400 years; a year begins in March so that leap days come last.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12;
+    let year = year_of_era + era * 400 + i64::from(month < 2);
+    let weekday = DAYS[usize::try_from(days.rem_euclid(7)).unwrap()];
+    let month = MONTHS[usize::try_from(month).unwrap()];
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} {zone}")
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(rfc_date(0, "GMT"), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(rfc_date(EPOCH, "UTC"), "Thu, 01 Jan 2026 00:00:00 UTC");
+        assert_eq!(
+            rfc_date(1_709_210_096, "GMT"),
+            "Thu, 29 Feb 2024 12:34:56 GMT"
+        );
+    }
+}
