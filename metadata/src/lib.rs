@@ -22,6 +22,7 @@ pub mod dependency;
 pub mod digest;
 pub mod durable;
 pub mod family;
+pub mod guard;
 pub mod index;
 pub mod limits;
 pub mod lock;

@@ -17,13 +17,14 @@ use crate::transport::{Answer, Ask, Body, Failure, Pace, Stop, Validator};
 use crate::verify::{FileCheckError, PackageKeys, verify_file};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 use vzpkg_metadata::transaction::PackageRef;
 use vzpkg_metadata::{ByteSize, Digest};
 
@@ -98,7 +99,7 @@ pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Ou
 #[derive(Debug)]
 struct Part {
     path: PathBuf,
-    file: File,
+    file: FileGuard,
     hasher: Hasher,
     /// The furthest it ever came.
     furthest: u64,
@@ -124,16 +125,12 @@ impl Part {
                 .mode(0o600)
                 .open(&path)
                 .map_err(FileError::on("open", &path))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    retry::sleep(context, stop, POLL)?;
-                    continue;
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(FileError::on("lock", &path)(error).into());
-                }
-            }
+            let attempt =
+                FileGuard::attempt(file, Share::Exclusive).map_err(FileError::on("lock", &path))?;
+            let Attempt::Held(file) = attempt else {
+                retry::sleep(context, stop, POLL)?;
+                continue;
+            };
             // The one who had the lock may have renamed or removed the file that is locked now.
             if is_same_file(&file, &path) {
                 if item.target.exists() {

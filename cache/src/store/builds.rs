@@ -6,7 +6,6 @@
 
 use super::layout::Layout;
 use super::staging::{lock_directory, modified, set_modified};
-use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -14,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use vzpkg_metadata::Timestamp;
 use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 
 const LOCK: &str = "lock";
 
@@ -26,7 +26,7 @@ pub struct BuildDir {
     path: PathBuf,
     started: Timestamp,
     serial: AtomicU64,
-    _lock: File,
+    _lock: FileGuard,
 }
 
 /// A build directory that was found.
@@ -42,7 +42,7 @@ impl BuildDir {
     pub(super) fn begin(layout: &Layout) -> Result<Self, FileError> {
         let builds = layout.builds();
         // Whoever judges which directories are dead holds the exclusive side, so none is judged half made.
-        let _shared = lock_directory(&builds, FlockOperation::LockShared)?;
+        let _shared = lock_directory(&builds, Share::Shared)?;
         let path = make_directory(&builds)?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
@@ -52,9 +52,8 @@ impl BuildDir {
             .mode(0o600)
             .open(&lock_path)
             .map_err(FileError::on("create", &lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(io::Error::from)
-            .map_err(FileError::on("lock", &lock_path))?;
+        let lock =
+            FileGuard::wait(lock, Share::Exclusive).map_err(FileError::on("lock", &lock_path))?;
         let newest = find(&builds)?
             .into_iter()
             .filter_map(|build| build.alive_since)
@@ -129,12 +128,13 @@ fn find(builds: &Path) -> Result<Vec<FoundBuild>, FileError> {
             Err(error) => return Err(FileError::on("open", &lock_path)(error)),
         };
         let alive_since = match lock {
-            Some(lock) => match flock(&lock, FlockOperation::NonBlockingLockShared) {
-                Ok(()) => None,
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+            Some(lock) => match FileGuard::attempt(lock, Share::Shared)
+                .map_err(FileError::on("lock", &lock_path))?
+            {
+                Attempt::Held(_) => None,
+                Attempt::Busy(lock) => {
                     Some(modified(&lock).map_err(FileError::on("read", &lock_path))?)
                 }
-                Err(error) => return Err(FileError::on("lock", &lock_path)(error.into())),
             },
             None => None,
         };
@@ -146,6 +146,6 @@ fn find(builds: &Path) -> Result<Vec<FoundBuild>, FileError> {
 /// Every build directory, alive or dead. Waits for builds that are just being begun.
 pub(super) fn list(layout: &Layout) -> Result<Vec<FoundBuild>, FileError> {
     let builds = layout.builds();
-    let _exclusive = lock_directory(&builds, FlockOperation::LockExclusive)?;
+    let _exclusive = lock_directory(&builds, Share::Exclusive)?;
     find(&builds)
 }

@@ -4,7 +4,6 @@
 //! give two processes the same guard.
 
 use super::layout::{Layout, template_file_name};
-use rustix::fs::{FlockOperation, flock};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 use vzpkg_metadata::{ContainerId, RepoId, TemplateName};
 
 /// What a guard is for. Two guards of different names never wait for each other.
@@ -116,7 +116,7 @@ pub enum GuardError {
 #[must_use = "a guard protects only while it is alive"]
 pub struct Guard {
     name: GuardName,
-    _file: File,
+    _file: FileGuard,
 }
 
 impl Guard {
@@ -137,12 +137,13 @@ impl Guard {
         let mut file = open(&path)?;
         let begin = Instant::now();
         let mut next_report = Duration::ZERO;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(FileError::on("lock", &path)(error.into()).into()),
-            }
+        let mut held = loop {
+            file = match FileGuard::attempt(file, Share::Exclusive)
+                .map_err(FileError::on("lock", &path))?
+            {
+                Attempt::Held(held) => break held,
+                Attempt::Busy(file) => file,
+            };
             let waited = begin.elapsed();
             let limit = match wait {
                 Wait::Never => Duration::ZERO,
@@ -161,9 +162,9 @@ impl Guard {
                 next_report = waited + Duration::from_secs(1);
             }
             thread::sleep(POLL.min(limit.saturating_sub(waited)));
-        }
-        write_holder(&mut file).map_err(FileError::on("write", path))?;
-        Ok(Self { name, _file: file })
+        };
+        write_holder(&mut held).map_err(FileError::on("write", path))?;
+        Ok(Self { name, _file: held })
     }
 }
 
@@ -224,14 +225,13 @@ fn read_holder(file: &mut File) -> Option<Holder> {
 /// Who holds a guard right now, for `status`; `None` if nobody does.
 pub(super) fn holder(layout: &Layout, name: &GuardName) -> Result<Option<Holder>, FileError> {
     let path: PathBuf = layout.guard(&name.file_name());
-    let mut file = match File::open(&path) {
+    let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::on("open", path)(error)),
     };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(None),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(read_holder(&mut file)),
-        Err(error) => Err(FileError::on("lock", path)(error.into())),
+    match FileGuard::attempt(file, Share::Shared).map_err(FileError::on("lock", path))? {
+        Attempt::Held(_) => Ok(None),
+        Attempt::Busy(mut file) => Ok(read_holder(&mut file)),
     }
 }

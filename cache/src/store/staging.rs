@@ -6,7 +6,7 @@
 use super::Access;
 use super::builds::BuildDir;
 use super::layout::Layout;
-use rustix::fs::{FlockOperation, Timespec, Timestamps, flock, futimens};
+use rustix::fs::{Timespec, Timestamps, futimens};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use vzpkg_metadata::Timestamp;
 use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::guard::{FileGuard, Share};
 
 /// The staging directory of one open store, made when something is first put or reused.
 #[derive(Debug)]
@@ -116,30 +117,24 @@ impl Staging {
 }
 
 /// The shared side of a directory's guard; gc takes the exclusive side while it removes. Shards are made here.
-fn lock_shared(directory: &Path) -> Result<File, FileError> {
-    match lock_directory(directory, FlockOperation::LockShared) {
+fn lock_shared(directory: &Path) -> Result<FileGuard, FileError> {
+    match lock_directory(directory, Share::Shared) {
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
             match fs::DirBuilder::new().mode(0o700).create(directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     Err(FileError::on("create directory", directory)(error))
                 }
-                _ => lock_directory(directory, FlockOperation::LockShared),
+                _ => lock_directory(directory, Share::Shared),
             }
         }
         other => other,
     }
 }
 
-/// Opens and locks a directory. Dropping the file unlocks it.
-pub(super) fn lock_directory(path: &Path, operation: FlockOperation) -> Result<File, FileError> {
+/// Opens and locks a directory, waiting for whoever has it.
+pub(super) fn lock_directory(path: &Path, share: Share) -> Result<FileGuard, FileError> {
     let directory = File::open(path).map_err(FileError::on("open", path))?;
-    loop {
-        match flock(&directory, operation) {
-            Ok(()) => return Ok(directory),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(FileError::on("lock", path)(error.into())),
-        }
-    }
+    FileGuard::wait(directory, share).map_err(FileError::on("lock", path))
 }
 
 /// The modification time of an open file.

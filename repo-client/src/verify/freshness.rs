@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::template::Fingerprint;
 
 /// How far the clocks of a signer and of this node may differ, in seconds.
@@ -116,7 +117,8 @@ pub(crate) fn remember(index_dir: &Path, identity: &Identity, date: i64) -> Resu
         .truncate(false)
         .open(&lock_path)
         .map_err(FileError::on("open", &lock_path))?;
-    lock.lock().map_err(FileError::on("lock", &lock_path))?;
+    let _guard =
+        FileGuard::wait(lock, Share::Exclusive).map_err(FileError::on("lock", &lock_path))?;
     let mut memory = read(index_dir)?;
     let mut changed = false;
     for key in keys(identity) {

@@ -3,16 +3,15 @@
 //! The lock is the kernel's and ends with the process that holds it, whatever happened to that.
 
 use super::{ContainerError, ContainerPaths};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 
 /// Holds a container while it lives.
 #[derive(Debug)]
 pub struct ContainerGuard {
-    _directory: File,
+    _directory: FileGuard,
 }
 
 impl ContainerGuard {
@@ -29,13 +28,11 @@ impl ContainerGuard {
             }
             Err(error) => return Err(FileError::on("open", &paths.private)(error).into()),
         };
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(ContainerError::Busy(paths.id.clone())),
-            Err(error) => {
-                return Err(FileError::on("lock", &paths.private)(error.into()).into());
-            }
-        }
+        let attempt = FileGuard::attempt(directory, Share::Exclusive)
+            .map_err(FileError::on("lock", &paths.private))?;
+        let Attempt::Held(directory) = attempt else {
+            return Err(ContainerError::Busy(paths.id.clone()));
+        };
         // Destroyed between the opening and the lock: the name is gone, or another's.
         if same_place(&directory, paths) {
             Ok(Self {

@@ -3,7 +3,6 @@
 use super::mark::Roots;
 use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
 use crate::store::staging::{lock_directory, time_of};
-use rustix::fs::FlockOperation;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::{ByteSize, Digest, VersionName};
 
 impl Collection<'_> {
@@ -188,12 +188,12 @@ impl Collection<'_> {
         Ok(())
     }
 
-    fn lock(&self, directory: &Path) -> Result<fs::File, FileError> {
-        let operation = match self.mode {
-            GcMode::Remove => FlockOperation::LockExclusive,
-            GcMode::DryRun => FlockOperation::LockShared,
+    fn lock(&self, directory: &Path) -> Result<FileGuard, FileError> {
+        let share = match self.mode {
+            GcMode::Remove => Share::Exclusive,
+            GcMode::DryRun => Share::Shared,
         };
-        lock_directory(directory, operation)
+        lock_directory(directory, share)
     }
 
     /// Removes a file that was not touched since the threshold. Its directory is locked.
