@@ -35,6 +35,8 @@ pub mod fixtures;
 pub mod http_server;
 pub mod keys;
 pub mod rpm_writer;
+pub mod tiny_debian;
+pub mod tiny_debian;
 pub mod tools;
 pub mod tree_assert;
 pub mod yum_repo;

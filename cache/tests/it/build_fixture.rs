@@ -1,10 +1,9 @@
-//! Builds of small packages: a distribution of one package, made from the host's own dpkg, shell and account tools.
+//! Builds of small packages: on the tiny distribution of the fixtures.
 
 use crate::fixtures;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -19,39 +18,8 @@ use vzpkg_metadata::tree::{NodeKind, Tree};
 use vzpkg_metadata::{ByteSize, Digest, Family};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_tests::deb_writer::Deb;
-
-/// The programs that dpkg and the scripts of these tests call.
-const PROGRAMS: [&str; 29] = [
-    "dash",
-    "bash",
-    "dpkg",
-    "dpkg-deb",
-    "dpkg-query",
-    "dpkg-split",
-    "dpkg-divert",
-    "dpkg-trigger",
-    "tar",
-    "rm",
-    "ln",
-    "mkdir",
-    "cat",
-    "cp",
-    "mv",
-    "chmod",
-    "chown",
-    "sleep",
-    "touch",
-    "sed",
-    "grep",
-    "id",
-    "env",
-    "diff",
-    "useradd",
-    "groupadd",
-    "ldconfig",
-    "start-stop-daemon",
-    "chroot",
-];
+use vzpkg_tests::tiny_debian;
+pub(crate) use vzpkg_tests::tiny_debian::package as deb;
 
 pub(crate) const EPOCH: i64 = 1_700_000_000;
 
@@ -75,7 +43,7 @@ impl World {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let store = Store::open(&directory.path().join("vz"), Access::ReadWrite);
         let base = make(
-            &tiny_base(),
+            &tiny_debian::base("1"),
             &directory.path().join("debs"),
             "tiny-base",
             "1",
@@ -204,79 +172,6 @@ fn make(deb: &Deb, directory: &Path, name: &str, version: &str) -> Package {
     Package {
         fetched: Fetched { package, path },
     }
-}
-
-/// A package with `md5sums`, without which a package is left to dpkg.
-pub(crate) fn deb(name: &str, version: &str) -> Deb {
-    Deb::new(name, version).control_file("md5sums", "")
-}
-
-/// Shell, dpkg and what they need, with the links of a merged `/usr`.
-fn tiny_base() -> Deb {
-    let mut base = deb("tiny-base", "1")
-        .compression("none")
-        .field("Essential", "yes")
-        .symlink("usr/bin/sh", "dash")
-        .directory("var/lib/dpkg", 0o755)
-        .directory("var/log", 0o755)
-        .directory("tmp", 0o1777)
-        .directory("run", 0o755)
-        .directory("proc", 0o755)
-        .directory("sys", 0o755)
-        .directory("dev", 0o755)
-        .file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")
-        .file("etc/group", 0o644, b"root:x:0:\n");
-    for name in ["bin", "lib", "lib64", "sbin"] {
-        base = base
-            .symlink(name, &format!("usr/{name}"))
-            .directory(&format!("usr/{name}"), 0o755);
-    }
-    let mut libraries = BTreeSet::new();
-    for program in PROGRAMS {
-        let path = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
-            .iter()
-            .map(|directory| Path::new(directory).join(program))
-            .find(|path| path.exists())
-            .expect("the host has the program");
-        let sbin = [
-            "useradd",
-            "groupadd",
-            "ldconfig",
-            "start-stop-daemon",
-            "chroot",
-        ];
-        let place = if sbin.contains(&program) {
-            "usr/sbin"
-        } else {
-            "usr/bin"
-        };
-        let content = fs::read(&path).expect("it can be read");
-        base = base.file(&format!("{place}/{program}"), 0o755, &content);
-        libraries.extend(libraries_of(&path));
-    }
-    for library in libraries {
-        let content = fs::read(&library).expect("it can be read");
-        let place = library
-            .to_str()
-            .expect("a plain path")
-            .trim_start_matches('/');
-        let place = if place.starts_with("usr/") {
-            place.to_owned()
-        } else {
-            format!("usr/{place}")
-        };
-        base = base.file(&place, 0o755, &content);
-    }
-    base
-}
-
-fn libraries_of(program: &Path) -> Vec<PathBuf> {
-    let output = Command::new("ldd").arg(program).output().expect("ldd runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.split_whitespace()
-        .filter(|word| word.starts_with('/'))
-        .map(PathBuf::from)
-        .collect()
 }
 
 fn template() -> Template {
