@@ -36,7 +36,6 @@ pub mod http_server;
 pub mod keys;
 pub mod rpm_writer;
 pub mod tiny_debian;
-pub mod tiny_debian;
 pub mod tools;
 pub mod tree_assert;
 pub mod yum_repo;
