@@ -1,0 +1,155 @@
+//! Who is meant by a name: the packages that have it or provide it, those preferred first.
+
+use super::expression::filter;
+use crate::policy;
+use crate::pool::{Group, Pool, Solvable};
+use std::cmp::Ordering;
+use vzpkg_metadata::dependency::{Atom, Constraint, Expression};
+use vzpkg_metadata::index::IndexedPackage;
+use vzpkg_metadata::package::RelationKind;
+use vzpkg_metadata::{Family, version};
+
+impl<'a> Pool<'a> {
+    /// The packages that satisfy an atom and may be chosen; if none may, those that may not, so that it can be said why.
+    pub(crate) fn providers(&mut self, atom: &Atom<'_>) -> Vec<Group> {
+        let all = self.matching(atom);
+        let usable = filter(all.clone(), |one| {
+            let entry = self.entry(self.name(one));
+            entry.usable.contains(&one)
+        });
+        let mut groups = if usable.is_empty() { all } else { usable };
+        for group in &mut groups {
+            let entry = self.entry(group.name);
+            let position = |one: &Solvable| entry.usable.iter().position(|other| other == one);
+            group
+                .members
+                .sort_by_key(|one| position(one).unwrap_or(usize::MAX));
+        }
+        self.order(&mut groups, atom.name);
+        if self.family == Family::Rpm && groups.len() > 1 {
+            self.order_by_provided_version(&mut groups, atom);
+        }
+        groups
+    }
+
+    /// rpm: among packages that provide a name in different versions, the highest first. Those that have the name, and
+    /// what is installed, stay in front.
+    fn order_by_provided_version(&self, groups: &mut [Group], atom: &Atom<'_>) {
+        let provided = |group: &Group| {
+            let package = self.package(*group.members.first()?)?;
+            let mut best: Option<Constraint<'_>> = None;
+            for clause in package.relations_of(RelationKind::Provides) {
+                if let Some(Expression::Atom(provide)) = clause.expression()
+                    && provide.name == atom.name
+                    && let Some(constraint) = provide.constraint
+                    && best.is_none_or(|best| reach(&best, &constraint).is_lt())
+                {
+                    best = Some(constraint);
+                }
+            }
+            best
+        };
+        let stays = |group: &Group| {
+            let first = group.members.first().copied();
+            let named = first.and_then(|one| self.package(one));
+            named.is_some_and(|package| package.name() == atom.name)
+                || group.members.iter().any(|&one| self.is_installed(one))
+        };
+        let foreign = |group: &Group| {
+            let first = group.members.first().copied();
+            let package = first.and_then(|one| self.package(one));
+            package.is_some_and(|package| {
+                let class = policy::arch_class(self.family, &self.arch, package.arch());
+                class != Some("")
+            })
+        };
+        groups.sort_by(|a, b| {
+            let by_version = match (provided(a), provided(b)) {
+                (Some(a), Some(b)) => reach(&b, &a),
+                (a, b) => b.is_some().cmp(&a.is_some()),
+            };
+            let by_arch = foreign(a).cmp(&foreign(b));
+            stays(b).cmp(&stays(a)).then(by_arch).then(by_version)
+        });
+    }
+
+    /// Preferred first: what is installed, the real name, then as the family ranks providers.
+    fn order(&self, groups: &mut [Group], wanted: &str) {
+        groups.sort_by_cached_key(|group| {
+            let best = group.members.first();
+            let package = best.and_then(|&one| self.package(one));
+            let installed = group.members.iter().any(|&one| self.is_installed(one));
+            let named = package.is_some_and(|package| package.name() == wanted);
+            let deb = package
+                .filter(|_| self.family == Family::Deb)
+                .map(|package| policy::deb::provider_rank(&package));
+            let rpm = package
+                .filter(|_| self.family == Family::Rpm)
+                .map(|package| {
+                    let entry = self.entry(group.name);
+                    policy::rpm::provider_rank(&package, entry.usable.first() == best)
+                });
+            (!installed, !named, deb, rpm)
+        });
+    }
+
+    /// Every package that an atom speaks of, by name or by what it provides, grouped by name.
+    pub(crate) fn matching(&mut self, atom: &Atom<'_>) -> Vec<Group> {
+        let mut groups = self.called(atom);
+        for source in 0..self.sources.len() {
+            for provider in self.sources[source].index.providers(atom.name) {
+                if atom.accepts_provide(self.family, provider.constraint.as_ref()) {
+                    self.collect(source, provider.package, atom, &mut groups);
+                }
+            }
+        }
+        // Not in the order in which an index lists them.
+        groups.sort_by(|a, b| self.entry(a.name).label.cmp(&self.entry(b.name).label));
+        groups
+    }
+
+    /// Every package whose own name and version an atom speaks of.
+    pub(crate) fn called(&mut self, atom: &Atom<'_>) -> Vec<Group> {
+        let mut groups = Vec::new();
+        for source in 0..self.sources.len() {
+            for package in self.sources[source].index.by_name(atom.name) {
+                let wanted = atom.constraint.as_ref();
+                if wanted.is_none_or(|wanted| wanted.allows(self.family, package.version())) {
+                    self.collect(source, package, atom, &mut groups);
+                }
+            }
+        }
+        groups
+    }
+
+    fn collect(
+        &mut self,
+        source: usize,
+        package: IndexedPackage<'a>,
+        atom: &Atom<'_>,
+        groups: &mut Vec<Group>,
+    ) {
+        if self.family == Family::Deb
+            && !policy::deb::qualifier_holds(atom.qualifier, &self.arch, &package)
+        {
+            return;
+        }
+        let Some(name) = self.name_of(package) else {
+            return;
+        };
+        let solvable = self.canonical(self.solvable(source, package));
+        match groups.iter_mut().find(|group| group.name == name) {
+            Some(group) if group.members.contains(&solvable) => {}
+            Some(group) => group.members.push(solvable),
+            None => groups.push(Group {
+                name,
+                members: vec![solvable],
+            }),
+        }
+    }
+}
+
+/// Which of two ranges of versions reaches higher.
+fn reach(a: &Constraint<'_>, b: &Constraint<'_>) -> Ordering {
+    version::evr::compare(a.version, b.version).then_with(|| a.comparison.cmp(&b.comparison))
+}
