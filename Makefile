@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 BUILD_PACKAGES := gcc g++ libc6-dev make pkg-config libssl-dev
 RUN_PACKAGES   := runc
 TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf createrepo-c mmdebstrap strace attr libcap2-bin xz-utils zstd python3-venv
-BENCH_PACKAGES := hyperfine nginx-light
+BENCH_PACKAGES := hyperfine nginx-light time
 
 .PHONY: all demo check bench fuzz setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
 
@@ -63,7 +63,7 @@ typos: tools
 	typos
 
 bench: $(VZPKG) setup-check
-	@if ! command -v hyperfine >/dev/null; then $(SUDO) apt-get install -y -qq $(BENCH_PACKAGES); fi
+	@tests/scripts/install-missing.sh $(BENCH_PACKAGES)
 	tests/scripts/bench.sh $(VZPKG)
 
 setup-build:

@@ -1,34 +1,60 @@
 #!/usr/bin/env bash
 # Debian minbase from one local repository: vzpkg and mmdebstrap. Called by bench.sh with VZPKG, WORK and RUNS.
+#
+# Both end with a whole tree on the same disk: mmdebstrap with a directory, vzpkg with a published version. Nothing is
+# deleted while a run is measured: what a run leaves is renamed away and goes with WORK.
 set -euo pipefail
 cd "$WORK"
-vzpkg() { "$VZPKG" --root "$WORK/vz" "$@"; }
 template=debian-13-x86_64-minimal
+root=$WORK/vz
+aside() { echo "[ ! -e $1 ] || mv $1 \$(mktemp -d $WORK/old.XXXXXX)/"; }
+# Measures; every command must succeed, and what a failed one said is shown.
+measure() {
+    hyperfine --runs "$RUNS" --warmup 1 --show-output --export-csv "$1" "${@:2}" >measure.log 2>&1 ||
+        { tail -40 measure.log >&2; echo "NOT MEASURED: a command failed" >&2; exit 1; }
+}
+median() { awk -F, -v name="$2" '$1 == name { print $4; found = 1 } END { exit !found }' "$1"; }
+packages_in() { dpkg-query --admindir "$1/var/lib/dpkg" -W -f '${Package} ${Version} ${db:Status-Abbrev}\n' | sort; }
 
-# The packages once from the network, then a repository of exactly these on disk.
+# The packages once from the network, then a repository of exactly these on disk. mmdebstrap finds the Essential ones
+# by the suite; without it, it makes an empty tree and is content.
 "$VZPKG" --root "$WORK/fetch" -q fetch "$template"
 mkdir -p repo
 for deb in "$WORK"/fetch/packages/*.deb; do
     ln "$deb" "repo/$(dpkg-deb -W --showformat='${Package}_${Version}_${Architecture}.deb' "$deb" | tr : _)"
 done
-(cd repo && apt-ftparchive packages . >Packages && apt-ftparchive release . >Release)
-vzpkg -q list >/dev/null
-os=$WORK/vz/template/debian/13/x86_64/config/os
-echo "[trusted=yes] file://$WORK/repo ./" >"$os/default/repositories"
-cp -a "$WORK/vz/template" "$WORK/template"
+release=APT::FTPArchive::Release
+(cd repo && apt-ftparchive packages . >Packages && apt-ftparchive -o $release::Suite=trixie -o $release::Codename=trixie release . >../Release)
+mv Release repo/
+cp -a "$WORK/fetch/template" template
+echo "[trusted=yes] file://$WORK/repo ./" >template/debian/13/x86_64/config/os/default/repositories
 
-fresh="rm -rf $WORK/vz; mkdir $WORK/vz; cp -a $WORK/template $WORK/vz/template"
-build="$VZPKG --root $WORK/vz -q create-cache $template"
-hyperfine --runs "$RUNS" --warmup 1 --export-markdown minbase.md --style none 2>/dev/null >/dev/null \
-    --prepare "rm -rf $WORK/mm" -n "mmdebstrap --variant=minbase, to a directory" \
-    "mmdebstrap --quiet --variant=minbase trixie $WORK/mm 'deb [trusted=yes] copy://$WORK/repo ./'" \
-    --prepare "$fresh" -n "vzpkg create-cache, nothing imported" "$build"
-eval "$fresh"; eval "$build"
-hyperfine --runs "$RUNS" --warmup 1 --export-markdown imported.md --style none 2>/dev/null >/dev/null \
-    -n "vzpkg update --rebuild, packages imported" "$VZPKG --root $WORK/vz -q update --rebuild $template" \
-    -n "vzpkg create-cache --dry-run: resolve, whole process" "$VZPKG --root $WORK/fetch -q create-cache --dry-run $template"
-echo; echo "### Debian 13 minbase, local packages"; echo
-cat minbase.md; tail -n +3 imported.md
-echo; echo "Peak memory of vzpkg itself, in KiB:"
+fresh="$(aside "$root"); mkdir $root; cp -a $WORK/template $root/template; sync"
+build="$VZPKG --root $root -q create-cache $template"
+mmdebstrap="mmdebstrap --quiet --variant=minbase"
+from="trixie $WORK/mm 'deb [trusted=yes] copy://$WORK/repo ./'"
+measure minbase.csv \
+    --prepare "$(aside "$WORK/mm"); sync" -n "mmdebstrap" "$mmdebstrap $from" \
+    --prepare "$(aside "$WORK/mm"); sync" -n "mmdebstrap unsafe" "$mmdebstrap --dpkgopt=force-unsafe-io $from" \
+    --prepare "$fresh" -n "fresh" "$build" \
+    --prepare "$VZPKG --root $root -q remove-cache $template; sync" -n "imported" "$build"
+measure resolve.csv --shell=none -n "resolve" "$VZPKG --root $WORK/fetch -q create-cache --dry-run $template"
+
+# A result that is not there, or is another one, is no measurement.
+"$VZPKG" --root "$root" -q export "$template" "$WORK/exported"
+diff <(packages_in "$WORK/mm") <(packages_in "$WORK/exported") || { echo "the trees hold other packages" >&2; exit 1; }
+count=$(packages_in "$WORK/exported" | wc -l)
+
+plain=$(median minbase.csv mmdebstrap) unsafe=$(median minbase.csv "mmdebstrap unsafe")
+best=$(printf '%s\n%s\n' "$plain" "$unsafe" | sort -g | head -1)
+echo; echo "### Debian 13 minbase, $count local packages, median of $RUNS"; echo
+echo "| | time | against mmdebstrap at its best |"; echo "|---|---:|---:|"
+row() { printf '| %s | %.2f s | %s |\n' "$1" "$2" "$(awk -v a="$best" -v b="$2" 'BEGIN { printf "%.1f×", a / b }')"; }
+row "mmdebstrap --variant=minbase, to a directory" "$plain"
+row "the same with --dpkgopt=force-unsafe-io" "$unsafe"
+row "vzpkg create-cache, nothing imported" "$(median minbase.csv fresh)"
+row "vzpkg create-cache, packages imported" "$(median minbase.csv imported)"
+echo
+awk -v t="$(median resolve.csv resolve)" 'BEGIN { printf "Resolve against the whole release, metadata here, whole process: %.1f ms\n", t * 1000 }'
 eval "$fresh"
-/usr/bin/time -f '%M' "$VZPKG" --root "$WORK/vz" -q create-cache "$template" 2>&1 | tail -1
+/usr/bin/time -f 'Peak memory of vzpkg itself: %M KiB' "$VZPKG" --root "$root" -q create-cache "$template" 2>&1 | tail -1
