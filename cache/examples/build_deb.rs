@@ -21,6 +21,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use vzpkg_cache::build::deb::paragraph;
 use vzpkg_cache::build::{BuildError, BuildReporter, BuildRequest, Step, build};
@@ -148,6 +149,7 @@ fn run() -> Result<()> {
         why: "build_deb",
         now: epoch,
         reporter: &reporter,
+        cancel: &AtomicBool::new(false),
     };
     let published = build(&request, arrivals)?;
     let record = published.record();

@@ -12,7 +12,9 @@ mod bad_input;
 mod centos;
 mod crash;
 mod debian;
+mod interrupted;
 mod support;
+mod tiny;
 mod words;
 
 /// A scenario file that is not listed above would not run.

@@ -45,6 +45,9 @@ pub enum BuildError {
     /// A package or template script, or the package manager, failed.
     #[error("{0}")]
     Script(Box<ScriptFailure>),
+    /// The caller asked for its end.
+    #[error("interrupted")]
+    Cancelled,
     /// A package cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -53,7 +56,7 @@ pub enum BuildError {
     MissingPackage(Box<PackageRef>),
     /// The sandbox could not be used.
     #[error("the sandbox failed")]
-    Sandbox(#[from] SandboxError),
+    Sandbox(#[source] SandboxError),
     /// A file of the staging area or the upper cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -102,4 +105,13 @@ pub enum BuildError {
     /// The version cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+}
+
+impl From<SandboxError> for BuildError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Cancelled => Self::Cancelled,
+            error => Self::Sandbox(error),
+        }
+    }
 }

@@ -38,6 +38,7 @@ use crate::store::{PackageManifest, Published, Store, Timing, VersionDraft, Vers
 use crate::tree::normalize::normalize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use vzpkg_metadata::lock::Ids;
@@ -122,6 +123,19 @@ pub struct BuildRequest<'a> {
     pub now: i64,
     /// Hears of progress.
     pub reporter: &'a dyn BuildReporter,
+    /// Becomes `true` when the user wants no more of it: the build ends with [`BuildError::Cancelled`] within a second.
+    pub cancel: &'a AtomicBool,
+}
+
+impl BuildRequest<'_> {
+    /// A step begins, unless the user wants no more of it.
+    fn step(&self, step: Step) -> Result<(), BuildError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(BuildError::Cancelled);
+        }
+        self.reporter.step(step);
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for BuildRequest<'_> {
@@ -148,8 +162,8 @@ pub fn build_tree(
     request: &BuildRequest<'_>,
     arrivals: Receiver<Fetched>,
 ) -> Result<VersionDraft, BuildError> {
-    let mut clock = Clock::new(request.reporter);
-    clock.begin(Step::Import);
+    let mut clock = Clock::new(request);
+    clock.begin(Step::Import)?;
     let family = request.transaction.family;
     let imported = import::import_all(
         request.store,
@@ -190,7 +204,8 @@ pub fn build(
     arrivals: Receiver<Fetched>,
 ) -> Result<Published, BuildError> {
     let draft = build_tree(request, arrivals)?;
-    request.reporter.step(Step::Publish);
+    // The last moment: a version that is being published is published to the end.
+    request.step(Step::Publish)?;
     let registry = &request.store.db;
     registry.reserve(&request.template.name, &draft.lock.ids)?;
     Ok(request.store.publish(draft)?)
@@ -229,13 +244,13 @@ fn build_once(
 ) -> Result<(Digest, BTreeMap<String, Ids>), BuildError> {
     let request = plan.request;
     let backend = backend(request.transaction.family);
-    clock.begin(Step::Assemble);
+    clock.begin(Step::Assemble)?;
     let staging = request.store.begin_build()?;
     let assembly = backend.assemble(plan, staging.path())?;
     let stage = assemble::Stage::prepare(plan, &staging, assembly)?;
-    clock.begin(Step::Run);
+    clock.begin(Step::Run)?;
     scripts::run_all(plan, &stage, backend)?;
-    clock.begin(Step::Commit);
+    clock.begin(Step::Commit)?;
     let mut tree = commit(&stage.merge_base, &stage.upper(), request.store)?;
     stage.scaffold.remove_from(&mut tree, &stage.merge_base);
     backend.finish(plan, &mut tree)?;
@@ -269,24 +284,25 @@ fn draft(
 
 /// Measures steps, which are monotonic durations and no dates.
 struct Clock<'a> {
-    reporter: &'a dyn BuildReporter,
+    request: &'a BuildRequest<'a>,
     running: Option<(Step, Instant)>,
     timings: Vec<Timing>,
 }
 
 impl<'a> Clock<'a> {
-    const fn new(reporter: &'a dyn BuildReporter) -> Self {
+    const fn new(request: &'a BuildRequest<'a>) -> Self {
         Self {
-            reporter,
+            request,
             running: None,
             timings: Vec::new(),
         }
     }
 
-    fn begin(&mut self, step: Step) {
+    fn begin(&mut self, step: Step) -> Result<(), BuildError> {
         self.end();
-        self.reporter.step(step);
+        self.request.step(step)?;
         self.running = Some((step, Instant::now()));
+        Ok(())
     }
 
     fn end(&mut self) {

@@ -4,6 +4,7 @@ use super::assemble::Stage;
 use super::{BuildError, BuildReporter, Plan, ScriptFailure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use vzpkg_runtime::sandbox::{
     Bind, OutputReporter, Root, RunCommand, RunOutcome, Sandbox, SandboxSpec, Stream, TreeMount,
 };
@@ -15,6 +16,7 @@ const TAIL_LINES: usize = 20;
 pub struct Session<'a> {
     sandbox: Sandbox,
     reporter: &'a dyn BuildReporter,
+    cancel: &'a AtomicBool,
     /// Where the target is inside, if it is not the root.
     target: Option<PathBuf>,
 }
@@ -90,6 +92,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             sandbox: Sandbox::start(&spec, plan.request.helper)?,
             reporter: plan.request.reporter,
+            cancel: plan.request.cancel,
             target,
         })
     }
@@ -104,7 +107,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`BuildError::Sandbox`] where it cannot be run at all.
     pub fn run(&mut self, command: &RunCommand) -> Result<RunOutcome, BuildError> {
-        let reporter = Lines(self.reporter);
+        let reporter = Lines {
+            reporter: self.reporter,
+            cancel: self.cancel,
+        };
         Ok(self.sandbox.run(command, &reporter)?)
     }
 
@@ -160,10 +166,17 @@ fn environment(plan: &Plan<'_>) -> BTreeMap<String, String> {
     environment
 }
 
-struct Lines<'a>(&'a dyn BuildReporter);
+struct Lines<'a> {
+    reporter: &'a dyn BuildReporter,
+    cancel: &'a AtomicBool,
+}
 
 impl OutputReporter for Lines<'_> {
     fn line(&self, _stream: Stream, line: &[u8]) {
-        self.0.output(line);
+        self.reporter.output(line);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
     }
 }

@@ -4,6 +4,7 @@ use crate::fixtures;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -112,6 +113,7 @@ impl World {
             why: "test",
             now: EPOCH,
             reporter: &(),
+            cancel: &AtomicBool::new(false),
         };
         build::build(&request, arrivals).map(|published| published.record().clone())
     }

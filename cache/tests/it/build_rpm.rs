@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -124,6 +125,7 @@ impl Node {
             why: "to see whether it works",
             now: 1_800_000_000,
             reporter: &Loud,
+            cancel: &AtomicBool::new(false),
         };
         Ok(build(&request, arrivals)?.record().clone())
     }

@@ -30,6 +30,9 @@ pub enum SandboxError {
         /// What the system said.
         message: String,
     },
+    /// The caller did not want to wait for the end of a command; the session is over.
+    #[error("the sandbox was ended by its user")]
+    Cancelled,
     /// The helper died or spoke nonsense.
     #[error("the sandbox helper died{}", if message.is_empty() { String::new() } else { format!(": {message}") })]
     Lost {

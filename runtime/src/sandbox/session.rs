@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 /// How much longer than the command's own time PID 1 may need to answer before it counts as lost.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Between two looks at whether the caller still wants the command.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 /// How many seconds the end of a session may take where nobody waits for the proof of it.
 const PATIENCE_AT_END: i64 = 10;
 
@@ -76,7 +82,8 @@ impl Sandbox {
     /// get 200 ms while they hold its output open, and are killed.
     ///
     /// # Errors
-    /// [`SandboxError::Exec`] where the program cannot be executed; [`SandboxError::Lost`] ends the session.
+    /// [`SandboxError::Exec`] where the program cannot be executed; [`SandboxError::Lost`] and
+    /// [`SandboxError::Cancelled`] end the session.
     pub fn run(
         &mut self,
         command: &RunCommand,
@@ -91,6 +98,12 @@ impl Sandbox {
         let mut output = Output::new(command.stdout_limit);
         let mut bytes = Vec::new();
         loop {
+            while !self.has_spoken() && Instant::now() < deadline {
+                if reporter.cancelled() {
+                    self.give_up();
+                    return Err(SandboxError::Cancelled);
+                }
+            }
             match self.receive(deadline, &mut bytes) {
                 Ok(FrameKind::Output) => output.take(Stream::Stdout, &bytes, reporter),
                 Ok(FrameKind::Complaint) => output.take(Stream::Stderr, &bytes, reporter),
@@ -129,6 +142,15 @@ impl Sandbox {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.lost("it ended before it was asked to")),
             Err(error) => Err(self.lost(&error.to_string())),
+        }
+    }
+
+    /// Waits a moment; whether there is something to receive, be it the end.
+    fn has_spoken(&self) -> bool {
+        let mut polled = [PollFd::new(&self.channel, PollFlags::IN)];
+        match rustix::event::poll(&mut polled, Some(&LOOK)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => false,
+            Ok(_) | Err(_) => true,
         }
     }
 

@@ -163,6 +163,10 @@ pub enum Stream {
 pub trait OutputReporter {
     /// One line without its newline; longer ones come in pieces of 8 KiB. May hold any byte.
     fn line(&self, _stream: Stream, _line: &[u8]) {}
+    /// Asked about ten times a second while a command runs: `true` kills it and everything else in the session.
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 impl OutputReporter for () {}

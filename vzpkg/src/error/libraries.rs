@@ -49,9 +49,6 @@ always! {
 impl From<FileError> for CommandError {
     fn from(error: FileError) -> Self {
         let hint = match error.source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Some("free space: vzpkg gc, vzpkg clean")
-            }
             ErrorKind::PermissionDenied => Some("run it with sudo"),
             ErrorKind::ReadOnlyFilesystem => Some("name a writable place: --root DIR"),
             _ => None,
@@ -311,6 +308,10 @@ impl From<BuildError> for CommandError {
                 Self::message(Kind::Script, format!("{failure}{output}"))
                     .hint("nothing was published; the version before is as it was")
             }
+            BuildError::Cancelled => Self::message(
+                Kind::Interrupted,
+                "interrupted; nothing was changed, downloads are kept",
+            ),
             BuildError::Import(error) => error.into(),
             BuildError::File(error) => error.into(),
             BuildError::Object(error) => error.into(),

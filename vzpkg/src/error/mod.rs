@@ -3,6 +3,7 @@
 mod libraries;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 /// What class a failure is of; each class is one exit code (DESIGN §11).
@@ -64,18 +65,36 @@ pub struct CommandError {
     pub silent: bool,
 }
 
+/// Whether a full disk or quota is among the causes.
+fn is_full_disk(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| {
+            let kind = error.kind();
+            matches!(
+                kind,
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+        })
+}
+
 /// The result of every command.
 pub type CommandResult<T = ()> = Result<T, CommandError>;
 
 impl CommandError {
-    /// Wraps a library error.
+    /// Wraps a library error. A full disk is of the environment, whatever was being done when it was met.
     pub fn new(kind: Kind, source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            kind,
+        let full = is_full_disk(&source);
+        let error = Self {
+            kind: if full { Kind::Environment } else { kind },
             source: Box::new(source),
             hints: Vec::new(),
             silent: false,
+        };
+        if full {
+            return error.hint("free space: vzpkg gc, vzpkg clean");
         }
+        error
     }
 
     /// A failure that the command itself found.

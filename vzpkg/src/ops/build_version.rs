@@ -173,6 +173,7 @@ fn build_with(
         why: order.why,
         now: context.clock.now,
         reporter: progress,
+        cancel: &context.interrupted,
     };
     let (sender, arrivals) = mpsc::channel();
     let by_hash: BTreeMap<Digest, &PackageRef> = wanted

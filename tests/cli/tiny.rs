@@ -1,0 +1,128 @@
+//! A site with a whole small distribution in a signed repository of its own: versions are built in a second or two,
+//! without a network. Made from the host's shell and dpkg (`vzpkg_tests::tiny_debian`); it has no apt.
+
+use crate::support::{Run, Site, mounts_below};
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use vzpkg_tests::apt_repo::AptRepo;
+use vzpkg_tests::deb_writer::Deb;
+use vzpkg_tests::http_server::HttpServer;
+use vzpkg_tests::keys::TestKey;
+use vzpkg_tests::tiny_debian;
+use vzpkg_tests::tools::DAY;
+
+/// The one template of the site; it wants `tiny-base` and `app`.
+pub(crate) const TEMPLATE: &str = "tiny-1-x86_64";
+
+/// No scenario waits longer than this for something that ought to happen.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The site, its repository, and the server of that.
+pub(crate) struct Tiny {
+    pub(crate) site: Site,
+    pub(crate) server: HttpServer,
+    repo: AptRepo,
+    key: TestKey,
+}
+
+impl Tiny {
+    /// A site whose repository has the base and this package, which is called `app`.
+    pub(crate) fn with(app: &Deb) -> Self {
+        let site = Site::new();
+        let key = TestKey::new("archive");
+        let mut repo = AptRepo::new(site.path("repo"));
+        let base = tiny_debian::base("1").build(&site.path("debs"));
+        let mut suite = repo.suite("stable");
+        suite.valid_until = None;
+        suite.add("main", &base);
+        let server = HttpServer::serve(repo.root());
+        let mut tiny = Self {
+            site,
+            server,
+            repo,
+            key,
+        };
+        tiny.write_template(TEMPLATE);
+        tiny.publish(app);
+        tiny
+    }
+
+    /// Adds a newer `app` to the repository, which becomes a day newer itself.
+    pub(crate) fn publish(&mut self, app: &Deb) {
+        let app = app.build(&self.site.path("debs"));
+        let mut suite = self.repo.suite("stable");
+        suite.date += DAY;
+        suite.add("main", &app);
+        self.repo.publish(&self.key);
+    }
+
+    /// Another template of the same packages, `NAME-1-x86_64`.
+    pub(crate) fn write_template(&self, template: &str) {
+        let name = template.split('-').next().unwrap();
+        self.site.template(
+            &format!("{name}/1/x86_64/config/os/default"),
+            &[
+                ("package_manager", "dpkgx64\n"),
+                ("distribution", "debian\n"),
+                ("packages", "app\n"),
+                (
+                    "repositories",
+                    &format!("{} stable main\n", self.server.url()),
+                ),
+                ("keys", &format!("{} archive.asc\n", self.key.fingerprint())),
+                (
+                    "archive.asc",
+                    &String::from_utf8(self.key.armored()).unwrap(),
+                ),
+            ],
+        );
+    }
+
+    /// Starts the command with these words and does not wait for it.
+    pub(crate) fn begin(&self, words: &[&str]) -> Child {
+        let mut command = self.site.command(words);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// No version of any template, no staging directory, no mount and no process is left.
+    pub(crate) fn assert_nothing_made(&self) {
+        let list = self.site.vzpkg(&["list", "--cached"]).ok();
+        assert!(!list.contains(TEMPLATE), "{list}");
+        self.assert_nothing_left();
+    }
+
+    /// No staging directory, no mount and no process is left.
+    pub(crate) fn assert_nothing_left(&self) {
+        let builds = fs::read_dir(self.site.root().join("store/tmp"));
+        let builds: Vec<_> = builds.unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(builds.is_empty(), "{builds:?}");
+        assert_eq!(mounts_below(&self.site.root()), Vec::<String>::new());
+        assert_eq!(mounts_below(&self.site.path("run")), Vec::<String>::new());
+    }
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether some process on this machine has this word among its arguments.
+pub(crate) fn runs(argument: &str) -> bool {
+    let lines = fs::read_dir("/proc").unwrap().flatten();
+    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| {
+        line.split(|byte| *byte == 0)
+            .any(|word| word == argument.as_bytes())
+    })
+}
+
+/// What a command that was begun said in the end.
+pub(crate) fn end(child: Child) -> Run {
+    Run::of(&child.wait_with_output().unwrap())
+}
