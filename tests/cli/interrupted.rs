@@ -154,7 +154,12 @@ fn privileged_a_full_disk_is_said_and_nothing_half_made_stays() {
     let tiny = Tiny::with(&healthy());
     let root = tiny.site.root();
     let kept = tiny.site.path("kept");
-    std::fs::rename(root.join("template"), &kept).unwrap();
+    let moved = Command::new("mv")
+        .arg(root.join("template"))
+        .arg(&kept)
+        .status()
+        .unwrap();
+    assert!(moved.success());
     let mount = |options: &str| {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "none"])
