@@ -11,11 +11,11 @@ use crate::transport::Stop;
 use crate::verify::{Keyring, Policy, keyring};
 use crate::yum::{self, Paths};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fmt;
-use std::slice;
 use std::sync::Arc;
-use vzpkg_metadata::Arch;
 use vzpkg_metadata::template::{KeyPin, RepositoryLine};
+use vzpkg_metadata::{Arch, RepoId};
 
 /// Fetches and verifies. Cheap to clone; usable from several threads.
 #[derive(Clone)]
@@ -50,12 +50,9 @@ impl Client {
         keys: &[KeyPin],
         arch: &Arch,
     ) -> Result<Repository, RepositoryError> {
-        let stop = Stop::new(&self.context.options.cancel);
         let lines = [(line.clone(), keys.to_vec())];
-        let mut repository = [load_one(&self.context, &stop, line, keys, arch)?];
-        add_missing_paths(&self.context, &stop, &lines, arch, &mut repository)?;
-        let [repository] = repository;
-        Ok(repository)
+        let mut loaded = self.load_all(&lines, arch)?;
+        loaded.pop().ok_or_else(|| cancelled(line.id()))
     }
 
     /// Looks for `paths` that the user names in the `filelists` of yum repositories, so that the indexes can tell which
@@ -72,7 +69,8 @@ impl Client {
         paths: &BTreeSet<String>,
     ) -> Result<(), RepositoryError> {
         let stop = Stop::new(&self.context.options.cancel);
-        add_paths(&self.context, &stop, lines, arch, repositories, paths)
+        let wish = (paths, Unreachable::Fails);
+        add_paths(&self.context, &stop, lines, arch, repositories, wish)
     }
 
     /// As [`Client::load`], for all repositories of a template at once; each comes with the keys that may sign it.
@@ -104,19 +102,21 @@ impl Client {
                 Ok(repositories)
             }
             (None, None) => Ok(Vec::new()),
-            (None, Some((line, _))) => Err(RepositoryError {
-                id: line.id().clone(),
-                place: String::new(),
-                problem: Box::new(FetchError::Cancelled.into()),
-            }),
+            (None, Some((line, _))) => Err(cancelled(line.id())),
         }
     }
 
     /// Finds the pinned keys, for signatures that are checked by the caller (rpm packages). Looks at the places that the
-    /// pins name, then in the host's keyrings, then on servers; what is not found is missing from the result.
+    /// pins name, then in the host's keyrings, then on servers; what is not found is missing from the result, and
+    /// everything is where the user interrupts.
     pub fn keyring(&self, keys: &[KeyPin], policy: Policy) -> Keyring {
         let stop = Stop::new(&self.context.options.cancel);
-        keyring::find(&self.context, &stop, keys, policy)
+        let (context, pins) = (Arc::clone(&self.context), keys.to_vec());
+        let found = pool::run(vec![pins], 1, &stop, &mut |_| {}, move |pins, stop| {
+            Ok::<_, Infallible>(keyring::find(&context, stop, &pins, policy))
+        });
+        let found = found.and_then(|Ok(mut found)| found.pop());
+        found.unwrap_or_else(|| Keyring::new(keys.iter().map(|pin| pin.fingerprint.clone())))
     }
 }
 
@@ -145,9 +145,24 @@ fn load_one(
     Ok(repository)
 }
 
+fn cancelled(id: &RepoId) -> RepositoryError {
+    RepositoryError {
+        id: id.clone(),
+        place: String::new(),
+        problem: Box::new(FetchError::Cancelled.into()),
+    }
+}
+
+/// What it means that the `filelists` of a repository cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreachable {
+    Fails,
+    IsTold,
+}
+
 /// Looks for the paths that packages ask for and no index has yet.
 fn add_missing_paths(
-    context: &Context,
+    context: &Arc<Context>,
     stop: &Stop,
     lines: &[(RepositoryLine, Vec<KeyPin>)],
     arch: &Arch,
@@ -157,33 +172,54 @@ fn add_missing_paths(
     if missing.is_empty() {
         return Ok(());
     }
-    for (line, repository) in lines.iter().zip(repositories) {
-        let (line, repository) = (slice::from_ref(line), slice::from_mut(repository));
-        match add_paths(context, stop, line, arch, repository, &missing) {
-            // Few packages need such a path; without its owner they cannot be installed, and the resolver says so.
-            Err(error) if error.problem.is_unreachable() => {
-                let text = format!("{error}: paths outside of the package list stay unknown");
-                context.reporter.message(&text);
-            }
-            added => added?,
-        }
-    }
-    Ok(())
+    // Few packages need such a path; without its owner they cannot be installed, and the resolver says so.
+    let wish = (&missing, Unreachable::IsTold);
+    add_paths(context, stop, lines, arch, repositories, wish)
 }
 
+/// Puts those of `wanted` that `filelists` have into the indexes of the yum repositories. On threads of its own, so that
+/// an interruption need not wait for a silent server.
 fn add_paths(
-    context: &Context,
+    context: &Arc<Context>,
     stop: &Stop,
     lines: &[(RepositoryLine, Vec<KeyPin>)],
     arch: &Arch,
     repositories: &mut [Repository],
-    wanted: &BTreeSet<String>,
+    (wanted, unreachable): (&BTreeSet<String>, Unreachable),
 ) -> Result<(), RepositoryError> {
-    let only = true;
-    for ((line, keys), repository) in lines.iter().zip(repositories) {
-        if let RepositoryLine::Yum(source) = line {
-            let paths = Paths { wanted, only };
-            (*repository, _) = yum::load(context, stop, source, keys, arch, paths)?;
+    let yum_lines = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(place, line)| match line {
+            (RepositoryLine::Yum(source), keys) => Some((place, source.clone(), keys.clone())),
+            (RepositoryLine::Apt(_), _) => None,
+        });
+    let jobs: Vec<_> = yum_lines.collect();
+    let Some(first) = jobs.first().map(|(_, source, _)| source.id.clone()) else {
+        return Ok(());
+    };
+    let threads = context.options.connections;
+    let (context, arch, wanted) = (Arc::clone(context), arch.clone(), wanted.clone());
+    let loaded = pool::run(jobs, threads, stop, &mut |_| {}, move |job, stop| {
+        let (place, source, keys) = job;
+        let paths = Paths {
+            wanted: &wanted,
+            only: true,
+        };
+        match yum::load(&context, stop, &source, &keys, &arch, paths) {
+            Ok((repository, _)) => Ok(Some((place, repository))),
+            Err(error) if unreachable == Unreachable::IsTold && error.problem.is_unreachable() => {
+                let text = format!("{error}: paths outside of the package list stay unknown");
+                context.reporter.message(&text);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    });
+    let loaded = loaded.ok_or_else(|| cancelled(&first))??;
+    for (place, repository) in loaded.into_iter().flatten() {
+        if let Some(old) = repositories.get_mut(place) {
+            *old = repository;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::transport::{Answer, Ask, Failure, Network, Pace, Stop, Validator};
 use crate::verify::keyring;
 use sequoia_openpgp::Cert;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Shared by all threads of a client.
 pub(crate) struct Context {
@@ -17,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) reporter: Arc<dyn FetchReporter>,
     pub(crate) network: Network,
     host_keys: OnceLock<BTreeMap<String, Cert>>,
+    one_index: Mutex<()>,
 }
 
 /// A small file that has no signed size, or word that it has not changed.
@@ -36,7 +37,15 @@ impl Context {
             options,
             reporter,
             host_keys: OnceLock::new(),
+            one_index: Mutex::new(()),
         }
+    }
+
+    /// Held while an index is made, which takes memory: one at a time.
+    pub(crate) fn one_index(&self) -> MutexGuard<'_, ()> {
+        self.one_index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The certificates of the host's keyrings, by fingerprint; read when first needed.

@@ -81,11 +81,11 @@ impl Compression {
 ///
 /// # Errors
 /// [`DecompressError::Damaged`] where the stream does not even begin.
-pub(crate) fn stream(
+pub(crate) fn stream<'a>(
     compression: Compression,
-    input: &[u8],
+    input: impl Read + 'a,
     size: Option<u64>,
-) -> Result<impl BufRead, DecompressError> {
+) -> Result<impl BufRead + 'a, DecompressError> {
     let damaged = |source| DecompressError::Damaged { source };
     let bounded = Bounded {
         reader: compression.reader(input).map_err(damaged)?,

@@ -269,6 +269,33 @@ pub enum RepositoryProblem {
 }
 
 impl RepositoryProblem {
+    /// Whether every mirror has another file, or none, in the place of one that was signed.
+    pub(crate) fn is_of_other_content(&self) -> bool {
+        let Self::Fetch(FetchError::AllFailed { attempts, .. }) = self else {
+            return false;
+        };
+        attempts.iter().all(|attempt| {
+            attempt.error.is_not_found()
+                || matches!(
+                    attempt.error,
+                    TransportError::Mismatch { .. }
+                        | TransportError::Short { .. }
+                        | TransportError::TooLarge { .. }
+                )
+        })
+    }
+
+    /// Whether no signature in `file` is one of a pinned key over what it should sign.
+    pub(crate) fn is_untrusted(&self, file: &str) -> bool {
+        matches!(
+            self,
+            Self::Signature {
+                file: of,
+                source: SignatureError::Untrusted { .. }
+            } if *of == file
+        )
+    }
+
     /// Whether something could not be had, be it for the network or because the work is offline.
     pub(crate) const fn is_unreachable(&self) -> bool {
         matches!(

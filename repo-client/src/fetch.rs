@@ -5,9 +5,10 @@ use crate::context::Context;
 use crate::download::{self, Item, Outcome};
 use crate::error::FetchError;
 use crate::pool;
-use crate::source::{BaseUrl, FileUrl, UrlError};
+use crate::source::{BaseUrl, FileUrl, ShownAddresses, UrlError};
 use crate::transport::Stop;
 use crate::verify::{self, PackageKeys};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -15,8 +16,8 @@ use vzpkg_metadata::durable;
 use vzpkg_metadata::transaction::PackageRef;
 use vzpkg_metadata::{ByteSize, Digest, Family};
 
-/// A package file to fetch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A package file to fetch. Debugging shows its addresses without user name and password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Which package; its `sha256` and `size` are what counts.
     pub package: PackageRef,
@@ -27,6 +28,17 @@ pub struct Wanted {
     /// [`crate::Repository::package_keys`] of the package's repository: with `Some`, the file must carry a signature of one of
     /// them (rpm only).
     pub package_keys: Option<PackageKeys>,
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wanted")
+            .field("package", &self.package)
+            .field("family", &self.family)
+            .field("base_urls", &ShownAddresses(&self.base_urls))
+            .field("package_keys", &self.package_keys)
+            .finish()
+    }
 }
 
 /// A package file that is in `packages/` and is what the signed index says.

@@ -25,6 +25,7 @@ mod download;
 mod error;
 mod fetch;
 mod guard;
+mod index_file;
 mod options;
 mod pool;
 pub mod report;

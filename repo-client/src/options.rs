@@ -1,6 +1,8 @@
 //! What a client is told once: places, policies, limits, and the time.
 
 use crate::clock::{Clock, SystemClock};
+use crate::source::shown_address;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,8 +52,9 @@ impl Default for Timeouts {
     }
 }
 
-/// Proxies by scheme, as URLs; `None` connects directly. The command reads `http_proxy` and its kin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Proxies by scheme, as URLs; `None` connects directly. The command reads `http_proxy` and its kin. Debugging shows them
+/// without user name and password.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// For `http://`.
     pub http: Option<String>,
@@ -59,6 +62,17 @@ pub struct Proxies {
     pub https: Option<String>,
     /// Hosts that are reached directly, in the syntax of `no_proxy`.
     pub direct: Option<String>,
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |url: &Option<String>| url.as_deref().map(shown_address);
+        f.debug_struct("Proxies")
+            .field("http", &shown(&self.http))
+            .field("https", &shown(&self.https))
+            .field("direct", &self.direct)
+            .finish()
+    }
 }
 
 /// Everything a [`crate::Client`] needs to know.

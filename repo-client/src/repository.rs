@@ -1,5 +1,6 @@
 //! A loaded repository: its verified index, mapped into memory, and what is known about it.
 
+use crate::source::ShownAddresses;
 use crate::verify::PackageKeys;
 use memmap2::Mmap;
 use std::fmt;
@@ -10,8 +11,7 @@ use vzpkg_metadata::RepoId;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::index::{Index, IndexError};
 
-/// One repository of a template, ready for the resolver.
-#[derive(Debug)]
+/// One repository of a template, ready for the resolver. Debugging shows its addresses without user name and password.
 pub struct Repository {
     /// Its id in the template.
     pub id: RepoId,
@@ -30,6 +30,21 @@ pub struct Repository {
     /// Keys that must sign each package, where nobody signs the metadata (`metadata=unsigned`); `None` where the hash in
     /// the index proves the package.
     pub package_keys: Option<PackageKeys>,
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository")
+            .field("id", &self.id)
+            .field("index", &self.index)
+            .field("base_urls", &ShownAddresses(&self.base_urls))
+            .field("origin", &self.origin)
+            .field("codename", &self.codename)
+            .field("date", &self.date)
+            .field("priority", &self.priority)
+            .field("package_keys", &self.package_keys)
+            .finish()
+    }
 }
 
 /// Why an index file cannot be mapped.

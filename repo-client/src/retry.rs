@@ -1,7 +1,8 @@
-//! Trying again: over mirrors, with growing waits between rounds, and without end only while there is progress.
+//! Trying again: over mirrors, with growing waits between rounds, and without end only while there is progress; and from
+//! the start where files of a mirror do not belong together, because it is being updated.
 
 use crate::context::Context;
-use crate::error::{Attempt, FetchError, TransportError};
+use crate::error::{Attempt, FetchError, RepositoryProblem, TransportError};
 use crate::source::FileUrl;
 use crate::transport::{Failure, Stop};
 use std::io;
@@ -27,7 +28,9 @@ pub(crate) fn over_mirrors<T>(
     }
     if urls.iter().any(|url| url.remote().is_some()) {
         let prepared = context.network.prepare();
-        prepared.map_err(|source| FetchError::Setup { source })?;
+        prepared.map_err(|source| FetchError::Setup {
+            source: source.without_url(),
+        })?;
     }
     let timeouts = context.options.timeouts;
     let mut wait = timeouts.first_wait;
@@ -57,6 +60,39 @@ pub(crate) fn over_mirrors<T>(
         sleep(context, stop, wait)?;
         wait = wait.saturating_mul(2).min(timeouts.longest_wait);
     }
+}
+
+/// How often files that do not belong together are asked for in all. A mirror swaps its files within seconds.
+const WHOLE_ROUNDS: u32 = 4;
+
+/// Whether files that were fetched one after the other may be of two states of a mirror.
+#[derive(Debug)]
+pub(crate) enum Torn {
+    /// They may: asking for all of them again can help.
+    Maybe(RepositoryProblem),
+    /// Something else is wrong.
+    No(RepositoryProblem),
+}
+
+/// Calls `attempt` again, after a wait that doubles, while what it fetched may be torn.
+pub(crate) fn while_torn<T>(
+    context: &Context,
+    stop: &Stop,
+    attempt: &mut dyn FnMut() -> Result<T, Torn>,
+) -> Result<T, RepositoryProblem> {
+    let mut wait = context.options.timeouts.first_wait;
+    for _ in 1..WHOLE_ROUNDS {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(Torn::No(problem)) => return Err(problem),
+            Err(Torn::Maybe(problem)) => tracing::debug!(%problem, "asking from the start"),
+        }
+        sleep(context, stop, wait)?;
+        wait = wait.saturating_mul(2);
+    }
+    attempt().map_err(|torn| match torn {
+        Torn::Maybe(problem) | Torn::No(problem) => problem,
+    })
 }
 
 struct Mirror<'a> {

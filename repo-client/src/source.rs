@@ -66,7 +66,9 @@ impl BaseUrl {
     /// # Errors
     /// [`UrlError`] says what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let syntax = || UrlError::Syntax { text: shown(text) };
+        let syntax = || UrlError::Syntax {
+            text: shown_address(text),
+        };
         let mut url = Url::parse(text.trim_end_matches('/')).ok();
         if url.is_none() && text.starts_with("file:") {
             url = Url::parse(text).ok();
@@ -128,9 +130,9 @@ impl FileUrl {
     /// # Errors
     /// [`UrlError`] says what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let url = Url::parse(text)
-            .ok()
-            .ok_or_else(|| UrlError::Syntax { text: shown(text) })?;
+        let url = Url::parse(text).ok().ok_or_else(|| UrlError::Syntax {
+            text: shown_address(text),
+        })?;
         let host = || UrlError::Host {
             text: redacted(&url),
         };
@@ -218,6 +220,30 @@ pub(crate) fn shown(text: &str) -> String {
     clean
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// An address for a message, without user name and password also where it is none that can be parsed: everything up to
+/// the last `@` may be one of them.
+pub(crate) fn shown_address(text: &str) -> String {
+    // Without a host, what looks like a scheme may be a user name.
+    if let Some(url) = Url::parse(text).ok().filter(Url::has_host) {
+        return shown(&redacted(&url));
+    }
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => shown(&format!("{scheme}://{rest}")),
+        (None, Some((_, rest))) => shown(rest),
+        (_, None) => shown(text),
+    }
+}
+
+/// Addresses for debugging, each without user name and password.
+pub(crate) struct ShownAddresses<'a>(pub(crate) &'a [String]);
+
+impl fmt::Debug for ShownAddresses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|text| shown_address(text));
+        f.debug_list().entries(shown).finish()
+    }
 }
 
 fn redacted(url: &Url) -> String {
@@ -331,5 +357,23 @@ mod tests {
         let base = BaseUrl::parse("https://user:secret@h/x").unwrap();
         assert_eq!(base.to_string(), "https://h/x/");
         assert!(!format!("{base:?}").contains("secret"));
+        for text in [
+            "https://user:secret@h:port/x",
+            "https://user:se/secret@h/x",
+            "user:secret@h",
+            "http://user:secret@",
+            "ftp://user:secret@h/",
+        ] {
+            let error = BaseUrl::parse(text).unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("secret"),
+                "{error:?}"
+            );
+            let error = FileUrl::parse(text).unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("secret"),
+                "{error:?}"
+            );
+        }
     }
 }

@@ -235,7 +235,7 @@ impl Narrator<'_, '_> {
             let wanted = self.members(requirement);
             let same = |need: &Need| self.members(need.requirement) == wanted;
             if needs.iter().any(same) {
-                return clause.text().to_owned();
+                return clause.text();
             }
         }
         String::new()
@@ -282,7 +282,7 @@ impl Narrator<'_, '_> {
                 });
             }
             if hit {
-                return (verb, clause.text().to_owned());
+                return (verb, clause.text());
             }
         }
         ("conflicts with", String::new())

@@ -123,7 +123,7 @@ fn package_ref(pool: &Pool<'_>, solvable: Solvable) -> Result<PackageRef, Resolv
             sha256: package.sha256(),
             size: ByteSize(package.size()),
             installed_size: ByteSize(package.installed_size()),
-            location: package.location().to_owned(),
+            location: package.location(),
             repository: repository.clone(),
         })
     };

@@ -73,15 +73,15 @@ fn fail(printer: Printer, error: &CommandError) -> ExitCode {
     error.kind.into()
 }
 
-/// `-vv` shows decisions, `-vvv` loops.
+/// `-vv` shows decisions, `-vvv` loops. Of our own crates only: what libraries log may hold passwords of addresses.
 fn start_log(settings: &Settings) {
     let level = match settings.verbosity {
-        output::Verbosity::Verbose(2) => tracing::Level::DEBUG,
-        output::Verbosity::Verbose(level) if level > 2 => tracing::Level::TRACE,
+        output::Verbosity::Verbose(2) => "vzpkg=debug",
+        output::Verbosity::Verbose(level) if level > 2 => "vzpkg=trace",
         _ => return,
     };
     tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_ansi(settings.color)
         .init();

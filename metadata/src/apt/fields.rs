@@ -59,34 +59,34 @@ impl Known {
     /// Finds a field by length and first letter, then compares the whole name without regard to case.
     fn of(name: &str) -> Option<Self> {
         let first = name.as_bytes().first()?.to_ascii_lowercase();
-        let candidates: &[(&str, Self)] = match (name.len(), first) {
-            (4, b's') => &[("Size", Self::Size)],
-            (6, b's') => &[("SHA256", Self::Sha256), ("Source", Self::Source)],
-            (6, b'b') => &[("Breaks", Self::Breaks)],
-            (7, b'p') => &[("Package", Self::Package)],
-            (7, b'v') => &[("Version", Self::Version)],
-            (7, b'd') => &[("Depends", Self::Depends)],
-            (8, b'f') => &[("Filename", Self::Filename)],
-            (8, b'p') => &[("Priority", Self::Priority), ("Provides", Self::Provides)],
-            (8, b's') => &[("Suggests", Self::Suggests)],
-            (8, b'e') => &[("Enhances", Self::Enhances)],
-            (8, b'r') => &[("Replaces", Self::Replaces)],
-            (9, b'e') => &[("Essential", Self::Essential)],
-            (9, b'p') => &[("Protected", Self::Protected)],
-            (9, b'i') => &[("Important", Self::Important)],
-            (9, b'c') => &[("Conflicts", Self::Conflicts)],
-            (10, b'm') => &[("Multi-Arch", Self::MultiArch)],
-            (10, b'r') => &[("Recommends", Self::Recommends)],
-            (11, b'd') => &[("Description", Self::Description)],
-            (11, b'p') => &[("Pre-Depends", Self::PreDepends)],
-            (12, b'a') => &[("Architecture", Self::Architecture)],
-            (14, b'i') => &[("Installed-Size", Self::InstalledSize)],
-            _ => &[],
+        let is = |known: &str| known == name || known.eq_ignore_ascii_case(name);
+        let (known, field) = match (name.len(), first) {
+            (4, b's') => ("Size", Self::Size),
+            (6, b's') if is("SHA256") => return Some(Self::Sha256),
+            (6, b's') => ("Source", Self::Source),
+            (6, b'b') => ("Breaks", Self::Breaks),
+            (7, b'p') => ("Package", Self::Package),
+            (7, b'v') => ("Version", Self::Version),
+            (7, b'd') => ("Depends", Self::Depends),
+            (8, b'f') => ("Filename", Self::Filename),
+            (8, b'p') if is("Priority") => return Some(Self::Priority),
+            (8, b'p') => ("Provides", Self::Provides),
+            (8, b's') => ("Suggests", Self::Suggests),
+            (8, b'e') => ("Enhances", Self::Enhances),
+            (8, b'r') => ("Replaces", Self::Replaces),
+            (9, b'e') => ("Essential", Self::Essential),
+            (9, b'p') => ("Protected", Self::Protected),
+            (9, b'i') => ("Important", Self::Important),
+            (9, b'c') => ("Conflicts", Self::Conflicts),
+            (10, b'm') => ("Multi-Arch", Self::MultiArch),
+            (10, b'r') => ("Recommends", Self::Recommends),
+            (11, b'd') => ("Description", Self::Description),
+            (11, b'p') => ("Pre-Depends", Self::PreDepends),
+            (12, b'a') => ("Architecture", Self::Architecture),
+            (14, b'i') => ("Installed-Size", Self::InstalledSize),
+            _ => return None,
         };
-        candidates
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, field)| *field)
+        is(known).then_some(field)
     }
 
     const fn relation(self) -> Option<RelationKind> {
@@ -145,9 +145,9 @@ impl<'a> Draft<'a> {
         let value = field.value;
         let record = &mut self.record;
         match known {
-            Known::Package => record.name = word(value, is_package_byte)?,
-            Known::Version => record.version = Cow::Borrowed(word(value, is_version_byte)?),
-            Known::Architecture => record.arch = word(value, is_arch_byte)?,
+            Known::Package => record.name = word(value, PACKAGE)?,
+            Known::Version => record.version = Cow::Borrowed(word(value, VERSION)?),
+            Known::Architecture => record.arch = word(value, ARCH)?,
             Known::Source => record.source = source_name(value)?,
             Known::Filename => record.location = line(value)?,
             Known::Size => record.size = number(value)?,
@@ -160,7 +160,8 @@ impl<'a> Draft<'a> {
             Known::MultiArch => record.multi_arch = multi_arch(value)?,
             Known::Priority => record.priority = priority(value),
             Known::Description => {
-                record.summary = trim(value.split('\n').next().unwrap_or_default());
+                let end = memchr(b'\n', value.as_bytes());
+                record.summary = trim(end.and_then(|end| value.get(..end)).unwrap_or(value));
             }
             relation => {
                 if let Some(kind) = relation.relation() {
@@ -212,46 +213,76 @@ fn push_relations<'a>(record: &mut PackageRecord<'a>, kind: RelationKind, value:
     }
 }
 
-/// A value of one word whose bytes all satisfy `allowed`.
-fn word(value: &str, allowed: fn(u8) -> bool) -> Result<&str, FieldProblem> {
-    if value.is_empty() {
-        return Err(FieldProblem::Empty);
+/// Kinds of bytes, as bits of [`CLASSES`].
+const PACKAGE: u8 = 1;
+const VERSION: u8 = 1 << 1;
+const ARCH: u8 = 1 << 2;
+const DIGIT: u8 = 1 << 3;
+
+/// What each byte may stand in. One look per byte: words are too short for anything wider.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let alphanumeric = byte.is_ascii_alphanumeric();
+        let package = alphanumeric || matches!(byte, b'+' | b'-' | b'.' | b'_');
+        let version = package || matches!(byte, b'~' | b':');
+        let arch = alphanumeric || byte == b'-';
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a byte is below 256; and this runs at compile time"
+        )]
+        {
+            classes[byte as usize] = if package { PACKAGE } else { 0 }
+                | if version { VERSION } else { 0 }
+                | if arch { ARCH } else { 0 }
+                | if byte.is_ascii_digit() { DIGIT } else { 0 };
+        }
+        if byte == u8::MAX {
+            break;
+        }
+        byte = byte.wrapping_add(1);
     }
-    if value.bytes().all(allowed) {
+    classes
+};
+
+/// A value of one word whose bytes are all of a class.
+fn word(value: &str, class: u8) -> Result<&str, FieldProblem> {
+    let classes = value.bytes().fold(u8::MAX, |all, byte| {
+        all & CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+    });
+    if value.is_empty() {
+        Err(FieldProblem::Empty)
+    } else if classes & class == 0 {
+        Err(FieldProblem::Character)
+    } else {
+        Ok(value)
+    }
+}
+
+/// A value of one line without control characters.
+pub(super) fn line(value: &str) -> Result<&str, FieldProblem> {
+    // No early end: the loop is done sixteen bytes at a time.
+    let wrong = |wrong: u8, byte: u8| wrong | u8::from(byte < b' ') | u8::from(byte == 0x7f);
+    if value.is_empty() {
+        Err(FieldProblem::Empty)
+    } else if value.bytes().fold(0, wrong) == 0 {
         Ok(value)
     } else {
         Err(FieldProblem::Character)
     }
 }
 
-/// A value of one line without control characters.
-pub(super) fn line(value: &str) -> Result<&str, FieldProblem> {
-    word(value, |byte| byte >= b' ' && byte != 0x7f)
-}
-
-const fn is_package_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
-}
-
-const fn is_version_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'~' | b':' | b'_')
-}
-
-const fn is_arch_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-'
-}
-
 /// `Source: glibc (2.36-9)` names `glibc`.
 fn source_name(value: &str) -> Result<&str, FieldProblem> {
-    word(
-        value.split([' ', '\t']).next().unwrap_or_default(),
-        is_package_byte,
-    )
+    let end = value.bytes().position(|byte| matches!(byte, b' ' | b'\t'));
+    let name = end.and_then(|end| value.get(..end)).unwrap_or(value);
+    word(name, PACKAGE)
 }
 
 /// Decimal digits only: the standard library would take `+5` too.
 pub(super) fn number(value: &str) -> Result<u64, FieldProblem> {
-    let digits = word(value, |byte| byte.is_ascii_digit()).map_err(|problem| match problem {
+    let digits = word(value, DIGIT).map_err(|problem| match problem {
         FieldProblem::Character => FieldProblem::Number,
         other => other,
     })?;
@@ -278,35 +309,22 @@ fn priority(value: &str) -> Priority {
     }
 }
 
-/// The value of each lower-case hexadecimal digit; anything above 15 for other bytes.
-const NIBBLES: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut value = 0_u8;
-    let mut digits: &[u8] = b"0123456789abcdef";
-    while let [digit, rest @ ..] = digits {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a byte is below 256; and this runs at compile time"
-        )]
-        {
-            table[*digit as usize] = value;
-        }
-        value = value.wrapping_add(1);
-        digits = rest;
-    }
-    table
-};
-
 /// 64 lower-case hexadecimal digits; upper case is refused, for apt writes none.
 pub(super) fn sha256(value: &str) -> Option<Digest> {
     let digits: &[u8; 64] = value.as_bytes().try_into().ok()?;
-    let nibble = |digit: u8| NIBBLES.get(usize::from(digit)).copied().unwrap_or(0xff);
+    let mut wrong = false;
+    let nibbles = digits.map(|byte| {
+        let (digit, letter) = (byte.wrapping_sub(b'0'), byte.wrapping_sub(b'a'));
+        wrong |= digit >= 10 && letter >= 6;
+        if digit < 10 {
+            digit
+        } else {
+            letter.wrapping_add(10)
+        }
+    });
     let mut bytes = [0_u8; 32];
-    let mut wrong = 0_u8;
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let (high, low) = (nibble(pair[0]), nibble(pair[1]));
-        wrong |= high | low;
+    for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks::<2>().0) {
         *byte = high << 4 | low & 0x0f;
     }
-    (wrong < 16).then(|| Digest::from_bytes(bytes))
+    (!wrong).then(|| Digest::from_bytes(bytes))
 }

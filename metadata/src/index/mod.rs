@@ -3,10 +3,11 @@
 //! ```text
 //! 0   "vzpkg-index\0"      magic
 //! 12  u32                  format number, little endian
-//! 16  rkyv archive         text blob · names and their hash table · packages · by name · provides · relations
+//! 16  rkyv archive         names and their hash table · texts · packages · by name · provides · relations
 //! ```
 //!
-//! Every distinct text is held once, every distinct relation is parsed once. Opening checks that the arrays lie within
+//! Every distinct text is held once, every distinct relation is parsed once, and what follows from other columns (most
+//! file names, the text of most relations) is not held at all: Debian's main has 260 bytes a package. Opening checks that the arrays lie within
 //! the bytes and costs microseconds, for they hold only numbers; each number is checked where it is used, so a damaged
 //! file gives wrong answers at worst and never a panic. Whoever maps a file makes sure that root wrote it: an index is
 //! derived from verified metadata, but carries no signature itself. The same records in the same order give the same
@@ -40,19 +41,22 @@
 //! ```
 
 mod builder;
+mod clauses;
 mod interner;
 mod package;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
+mod write;
 
 pub use builder::IndexBuilder;
 pub use package::{Clause, IndexedPackage};
 pub use view::{Index, Provider};
 
 /// The format that this code writes and reads. Any change of the tables or of the hash raises it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 12] = b"vzpkg-index\0";
 const HEADER_BYTES: usize = 16;
@@ -80,6 +84,20 @@ pub enum IndexError {
     /// More names, relations or text than 32 bits can number.
     #[error("the repository is too large for a package index")]
     TooLarge,
+}
+
+/// Why an index was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexWriteError {
+    /// The records do not fit into one.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The bytes were not taken.
+    #[error("the package index cannot be written")]
+    Write {
+        /// What the writer said.
+        source: std::io::Error,
+    },
 }
 
 /// The bytes of an index, at an aligned address. Derefs to `[u8]`.

@@ -1,6 +1,8 @@
 //! One package of an index, and its relations.
 
-use super::tables::{ArchivedNodeRow, ArchivedPackageRow, CLAUSE_BITS, tag};
+use super::tables::{
+    ArchivedNodeRow, ArchivedPackageRow, Bound, CLAUSE_BITS, Flags, tag, usual_file,
+};
 use super::view::Index;
 use crate::dependency::{Atom, Branches, DEPTH, Expression, Qualifier};
 use crate::name::NameError;
@@ -37,37 +39,46 @@ impl<'a> IndexedPackage<'a> {
 
     /// deb version, or `[epoch:]version-release`.
     pub fn version(self) -> &'a str {
-        self.index.text(&self.row.version)
+        self.index.text(self.row.version.to_native())
     }
 
     /// As the family spells it.
     pub fn arch(self) -> &'a str {
-        self.index.text(&self.row.arch)
+        self.index.arch(self.flags().arch())
     }
 
     /// Name of the source package.
     pub fn source(self) -> &'a str {
-        self.index.text(&self.row.source)
+        self.index.text(self.row.source.to_native())
     }
 
     /// Where its file lies below the repository's base URL. Foreign text: never a path on this machine.
-    pub fn location(self) -> &'a str {
-        self.index.text(&self.row.location)
+    pub fn location(self) -> String {
+        let mut location = self.index.text(self.row.location.to_native()).to_owned();
+        if self.flags().has(Flags::USUAL_FILE) {
+            if !location.is_empty() {
+                location.push('/');
+            }
+            let parts = [self.name(), self.version(), self.arch()];
+            usual_file(self.index.family(), parts, &mut location);
+        }
+        location
     }
 
     /// First line of its description.
     pub fn summary(self) -> &'a str {
-        self.index.text(&self.row.summary)
+        self.index.text(self.row.summary.to_native())
     }
 
     /// Size of the package file in bytes.
     pub fn size(self) -> u64 {
-        self.row.size.to_native()
+        self.flags().size(self.row.size.to_native())
     }
 
     /// Size after installation in bytes.
     pub fn installed_size(self) -> u64 {
-        self.row.installed_size.to_native()
+        self.flags()
+            .installed_size(self.row.installed_size.to_native())
     }
 
     /// SHA-256 of the package file.
@@ -77,41 +88,38 @@ impl<'a> IndexedPackage<'a> {
 
     /// deb `Essential: yes`.
     pub fn essential(self) -> bool {
-        self.row.flags.to_native() & 1 != 0
+        self.flags().has(Flags::ESSENTIAL)
     }
 
     /// deb `Protected: yes` or `Important: yes`.
     pub fn protected(self) -> bool {
-        self.row.flags.to_native() & 2 != 0
+        self.flags().has(Flags::PROTECTED)
     }
 
     /// deb `Multi-Arch`.
     pub fn multi_arch(self) -> MultiArch {
-        match self.row.flags.to_native() >> 2 & 3 {
-            1 => MultiArch::Same,
-            2 => MultiArch::Foreign,
-            3 => MultiArch::Allowed,
-            _ => MultiArch::No,
-        }
+        self.flags().multi_arch()
     }
 
     /// deb `Priority`.
     pub fn priority(self) -> Priority {
-        match self.row.flags.to_native() >> 4 & 7 {
-            0 => Priority::Required,
-            1 => Priority::Important,
-            2 => Priority::Standard,
-            4 => Priority::Extra,
-            _ => Priority::Optional,
-        }
+        self.flags().priority()
+    }
+
+    fn flags(self) -> Flags {
+        Flags(self.row.flags.to_native())
     }
 
     /// All relations with their kinds, in source order. Paths ([`RelationKind::File`]) are only in
     /// [`Index::providers`].
     pub fn relations(self) -> impl Iterator<Item = (RelationKind, Clause<'a>)> + use<'a> {
+        let tables = self.index.tables;
+        let next = tables.packages.get((self.id as usize).saturating_add(1));
         let start = self.row.relations.to_native() as usize;
-        let end = start.saturating_add(self.row.relation_count.to_native() as usize);
-        let entries = self.index.tables.relations.get(start..end);
+        let end = next.map_or(tables.relations.len(), |row| {
+            row.relations.to_native() as usize
+        });
+        let entries = tables.relations.get(start..end);
         entries.unwrap_or_default().iter().filter_map(move |entry| {
             let entry = entry.to_native();
             let clause = Clause {
@@ -142,7 +150,7 @@ impl<'a> IndexedPackage<'a> {
             size: ByteSize(self.size()),
             installed_size: ByteSize(self.installed_size()),
             repository: Some(repository.clone()),
-            location: self.location().to_owned(),
+            location: self.location(),
         })
     }
 }
@@ -161,15 +169,20 @@ impl<'a> Clause<'a> {
     }
 
     /// The text as the repository wrote it.
-    pub fn text(self) -> &'a str {
-        let row = self.index.tables.clauses.get(self.id as usize);
-        row.map_or("", |row| self.index.text(&row.text))
+    pub fn text(self) -> String {
+        if let Some(spelled) = self.index.spelled(self.id) {
+            return spelled.to_owned();
+        }
+        let expression = self.expression();
+        expression.map_or_else(String::new, |expression| {
+            expression.display(self.index.family()).to_string()
+        })
     }
 
     /// The relation; `None` if the text was none.
     pub fn expression(self) -> Option<Expression<'a>> {
-        let row = self.index.tables.clauses.get(self.id as usize)?;
-        let mut next = row.nodes.to_native() as usize;
+        let first = self.index.tables.clauses.get(self.id as usize)?;
+        let mut next = first.to_native() as usize;
         self.node(&mut next, 0)
     }
 
@@ -204,12 +217,12 @@ impl<'a> Clause<'a> {
         Atom {
             name: self.index.name(row.name.to_native()),
             qualifier: match row.qualifier {
+                0 => Qualifier::None,
                 1 => Qualifier::Any,
                 2 => Qualifier::Native,
-                3 => Qualifier::Arch(self.index.text(&row.arch)),
-                _ => Qualifier::None,
+                arch => Qualifier::Arch(self.index.arch(usize::from(arch).saturating_sub(2))),
             },
-            constraint: self.index.constraint(row.comparison.into(), &row.version),
+            constraint: self.index.constraint(Bound(row.bound.to_native())),
         }
     }
 }

@@ -79,7 +79,7 @@ fn an_index_returns_what_was_put_in() {
         .relations()
         .map(|(kind, clause)| (kind, clause.text()))
         .collect();
-    assert_eq!(seen, relations);
+    assert_eq!(seen, relations.map(|(kind, text)| (kind, text.to_owned())));
     let parsed: Vec<_> = first
         .relations_of(Kind::Depends)
         .map(Clause::expression)
@@ -129,8 +129,6 @@ fn paths_that_are_asked_for_can_be_added_later() {
         "5-1",
         &[(Kind::File, "/bin/sh")],
     ));
-    let missing = builder.missing_paths();
-    assert_eq!(missing.iter().collect::<Vec<_>>(), ["/etc/x", "/usr/lib/y"]);
     builder.add_file(&Digest::of(b"a 1-1"), "/usr/lib/y");
     builder.add_file(&Digest::of(b"unknown"), "/etc/x");
     let bytes = builder.finish().unwrap();

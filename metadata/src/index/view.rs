@@ -2,7 +2,7 @@
 
 use super::interner::{slot_of, text_hash};
 use super::package::{Clause, IndexedPackage};
-use super::tables::{ArchivedPiece, ArchivedProvideRow, ArchivedTables};
+use super::tables::{ArchivedProvideRow, ArchivedTables, ArchivedTexts, Bound};
 use super::{FORMAT, HEADER_BYTES, IndexError, MAGIC};
 use crate::Family;
 use crate::dependency::{Comparison, Constraint};
@@ -131,7 +131,8 @@ impl<'a> Index<'a> {
 
     /// Every name that some package has, provides, or asks for; unordered.
     pub fn names(self) -> impl Iterator<Item = &'a str> {
-        self.tables.names.iter().map(move |piece| self.text(piece))
+        let names = self.tables.names.from.len().saturating_sub(1);
+        (0_u32..).take(names).map(move |id| self.name(id))
     }
 
     /// Packages whose name or summary holds all `words`, in any case; by name, then as they were added. Reads all
@@ -152,16 +153,12 @@ impl<'a> Index<'a> {
     fn provider(self, row: &'a ArchivedProvideRow) -> Option<Provider<'a>> {
         Some(Provider {
             package: self.package(row.package.to_native())?,
-            constraint: self.constraint(row.comparison.to_native(), &row.version),
+            constraint: self.constraint(Bound(row.bound.to_native())),
         })
     }
 
-    pub(super) fn constraint(
-        self,
-        comparison: u32,
-        version: &'a ArchivedPiece,
-    ) -> Option<Constraint<'a>> {
-        let comparison = match comparison {
+    pub(super) fn constraint(self, bound: Bound) -> Option<Constraint<'a>> {
+        let comparison = match bound.comparison() {
             1 => Comparison::Less,
             2 => Comparison::LessEqual,
             3 => Comparison::Equal,
@@ -171,25 +168,29 @@ impl<'a> Index<'a> {
         };
         Some(Constraint {
             comparison,
-            version: self.text(version),
+            version: self.text(bound.text()),
         })
     }
 
-    pub(super) fn text(self, piece: &'a ArchivedPiece) -> &'a str {
-        let bytes = self.bytes(piece);
-        std::str::from_utf8(bytes).unwrap_or_default()
+    /// The text of a clause that is not written in the usual way.
+    pub(super) fn spelled(self, clause: u32) -> Option<&'a str> {
+        let rows = &self.tables.spelled;
+        let found = rows.binary_search_by_key(&clause, |row| row.clause.to_native());
+        let row = rows.get(found.ok()?)?;
+        Some(self.text(row.text.to_native()))
     }
 
-    fn bytes(self, piece: &'a ArchivedPiece) -> &'a [u8] {
-        let start = piece.start.to_native();
-        let end = start.saturating_add(piece.length.to_native());
-        let range = start as usize..end as usize;
-        self.tables.text.get(range).unwrap_or_default()
+    pub(super) fn text(self, number: u32) -> &'a str {
+        as_str(piece(&self.tables.texts, number))
     }
 
     pub(super) fn name(self, id: u32) -> &'a str {
-        let piece = self.tables.names.get(id as usize);
-        piece.map_or("", |piece| self.text(piece))
+        as_str(piece(&self.tables.names, id))
+    }
+
+    pub(super) fn arch(self, number: usize) -> &'a str {
+        let text = self.tables.arches.get(number);
+        text.map_or("", |text| self.text(text.to_native()))
     }
 
     fn name_id(self, name: &str) -> Option<u32> {
@@ -201,7 +202,7 @@ impl<'a> Index<'a> {
         for step in 0..slots.len() {
             let slot = first.wrapping_add(step) & slots.len().wrapping_sub(1);
             let id = slots.get(slot)?.to_native().checked_sub(1)?;
-            if self.bytes(self.tables.names.get(id as usize)?) == name.as_bytes() {
+            if piece(&self.tables.names, id) == name.as_bytes() {
                 return Some(id);
             }
         }
@@ -216,6 +217,17 @@ impl fmt::Debug for Index<'_> {
             .field("packages", &self.len())
             .finish()
     }
+}
+
+/// One of many texts; empty where there is none.
+fn piece(texts: &ArchivedTexts, number: u32) -> &[u8] {
+    let range = range(&texts.from, number);
+    let bytes = range.and_then(|range| texts.bytes.get(range));
+    bytes.unwrap_or_default()
+}
+
+fn as_str(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// The entries of name `id` in a grouped array.

@@ -8,7 +8,8 @@
 //!
 //! What is kept below `index/<id>-<place>/`: the signed release, the compressed indexes it names (under their digests),
 //! the mapped index made from them, and `state.json`, which is written last and ties them together. A load that finds
-//! the same release again parses nothing.
+//! the same release again parses nothing; one that finds the mapped index of another vzpkg makes it again from the
+//! compressed ones, without asking anybody.
 
 mod packages;
 mod place;
@@ -22,7 +23,8 @@ use crate::guard;
 use crate::options::Refresh;
 use crate::report::Loaded;
 use crate::repository::{MappedIndex, Repository};
-use crate::transport::Stop;
+use crate::retry::{self, Torn};
+use crate::transport::{Stop, Validator};
 use crate::verify::freshness;
 use place::Place;
 use release::Asked;
@@ -52,6 +54,15 @@ pub(crate) fn load(
     })
 }
 
+/// What asking brought.
+#[derive(Debug)]
+enum Brought {
+    /// The release that is here already; with a validator if a new one came.
+    Same(Option<Validator>),
+    /// Another one, which is here now.
+    New(Box<State>),
+}
+
 /// One load, and what it needs to know.
 #[derive(Clone, Copy)]
 struct Work<'a> {
@@ -64,56 +75,93 @@ struct Work<'a> {
 impl Work<'_> {
     fn load(&self, arch: &Arch) -> Result<(Repository, Loaded), RepositoryProblem> {
         let place = Place::new(&self.context.options.index_dir, self.source, arch)?;
-        if let Some((state, index)) = self.cached(&place)
-            && self.is_good_enough(&place, &state)
+        let kept = self.kept(&place);
+        let is_good_enough = kept
+            .as_ref()
+            .is_some_and(|state| self.is_good_enough(&place, state));
+        if is_good_enough
+            && let Some(state) = &kept
+            && let Ok(index) = MappedIndex::open(&place.index_path(&state.index))
         {
-            return Ok((self.repository(&state, index), Loaded::Cached));
+            return Ok((self.repository(state, index), Loaded::Cached));
         }
-        if self.context.options.offline && place.base.is_remote() {
+        let is_offline = self.context.options.offline && place.base.is_remote();
+        if is_offline && kept.is_none() {
             let name = format!("the index of {}", place::shown(self.source));
             return Err(FetchError::Offline { name }.into());
         }
         durable::create_directories(&place.directory, 0o755)?;
         let _guard = guard::lock(self.context, self.stop, &place.directory)?;
-        let cached = self.cached(&place);
-        let validator = cached.as_ref().map(|(state, _)| &state.validator);
-        match release::ask(
-            self,
-            &place,
-            validator,
-            cached.as_ref().map(|(state, _)| state),
-        )? {
-            Asked::Same(validator) => {
-                let Some((mut state, index)) = cached else {
-                    let name = "InRelease".to_owned();
-                    return Err(FetchError::NoUrl { name }.into());
-                };
+        let cached = match self.kept(&place).map(|state| self.usable(&place, state)) {
+            Some(Ok(usable)) => Some(usable),
+            Some(Err(problem)) if is_offline => return Err(problem),
+            Some(Err(problem)) => {
+                tracing::debug!(%problem, "what is kept cannot be used");
+                None
+            }
+            None => None,
+        };
+        if is_good_enough && let Some((state, index)) = cached {
+            return Ok((self.repository(&state, index), Loaded::Updated));
+        }
+        let known = cached.as_ref().map(|(state, _)| state);
+        let asked = retry::while_torn(self.context, self.stop, &mut || self.ask(&place, known))?;
+        match (asked, cached) {
+            (Brought::Same(validator), Some((mut state, index))) => {
                 self.check_dates(&state)?;
                 state.checked = self.context.options.now;
                 state.validator = validator.unwrap_or(state.validator);
                 state.write(&place)?;
                 Ok((self.repository(&state, index), Loaded::Unchanged))
             }
-            Asked::New(new) => {
-                let state = packages::update(self, &place, &new)?;
+            (Brought::Same(_), None) => {
+                // Nothing can be the same as what is not here.
+                let name = "InRelease".to_owned();
+                Err(FetchError::NoUrl { name }.into())
+            }
+            (Brought::New(state), _) => {
                 let index = MappedIndex::open(&place.index_path(&state.index))?;
                 Ok((self.repository(&state, index), Loaded::Updated))
             }
         }
     }
 
-    /// What an earlier load left, if it is whole and was signed by a key that is still pinned.
-    fn cached(&self, place: &Place) -> Option<(State, MappedIndex)> {
+    /// Asks for the release and, if it is another one, fetches what it names.
+    fn ask(&self, place: &Place, known: Option<&State>) -> Result<Brought, Torn> {
+        let validator = known.map(|state| &state.validator);
+        match release::ask(self, place, validator, known) {
+            Ok(Asked::Same(validator)) => Ok(Brought::Same(validator)),
+            Ok(Asked::New(new)) => match packages::update(self, place, &new) {
+                Ok(state) => Ok(Brought::New(Box::new(state))),
+                Err(problem) if problem.is_of_other_content() => Err(Torn::Maybe(problem)),
+                Err(problem) => Err(Torn::No(problem)),
+            },
+            // Of the two files one may be newer than the other; an `InRelease` is whole.
+            Err(problem) if problem.is_untrusted("Release.gpg") => Err(Torn::Maybe(problem)),
+            Err(problem) => Err(Torn::No(problem)),
+        }
+    }
+
+    /// The state that an earlier load left, if it was signed by a key that is still pinned.
+    fn kept(&self, place: &Place) -> Option<State> {
         let state = State::read(place)?;
         let pinned = state
             .signers
             .iter()
             .any(|signer| self.keys.iter().any(|pin| pin.fingerprint == *signer));
-        if !pinned && !self.source.trusted {
-            return None;
+        (pinned || self.source.trusted).then_some(state)
+    }
+
+    /// The index of a state; made again from the kept originals where it is not one of this vzpkg.
+    fn usable(
+        &self,
+        place: &Place,
+        state: State,
+    ) -> Result<(State, MappedIndex), RepositoryProblem> {
+        match MappedIndex::open(&place.index_path(&state.index)) {
+            Ok(index) => Ok((state, index)),
+            Err(_) => packages::mend(self, place, state),
         }
-        let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
-        Some((state, index))
     }
 
     /// Whether the cached index may be used without asking the server.

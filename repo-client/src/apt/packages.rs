@@ -2,16 +2,18 @@
 //! mapped form.
 
 use super::place::Place;
-use super::release::{NewRelease, identity};
+use super::release::{self, NewRelease, identity};
 use super::scan::{self, Packed};
 use super::state::State;
 use super::{Work, freshness};
 use crate::download::{self, Item};
 use crate::error::{FetchError, RepositoryProblem};
+use crate::index_file::{self, Original};
+use crate::repository::MappedIndex;
 use std::fmt::Write as _;
-use std::fs;
+use std::path::{Path, PathBuf};
 use vzpkg_metadata::apt::release::Release;
-use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::durable;
 use vzpkg_metadata::index::{self, IndexBuilder};
 use vzpkg_metadata::{Digest, Family, limits};
 
@@ -45,9 +47,9 @@ pub(super) fn update(
     let chosen = choose(work, place, &new.release)?;
     let index = index_digest(&chosen);
     let path = place.index_path(&index);
-    if crate::repository::MappedIndex::open(&path).is_err() {
-        let bytes = build(work, place, &new.release, &chosen)?;
-        durable::write_file(&path, 0o644, &bytes)?;
+    if MappedIndex::open(&path).is_err() {
+        let originals = fetch_all(work, place, &new.release, &chosen)?;
+        build(work, &path, &originals)?;
     }
     for (name, bytes) in &new.files {
         durable::write_file(&place.directory.join(name), 0o644, bytes)?;
@@ -61,6 +63,29 @@ pub(super) fn update(
     state.write(place)?;
     remove_leftovers(place, &index, &chosen);
     Ok(state)
+}
+
+/// Makes the mapped index of an earlier release again from what was kept of it, where it is damaged, lost, or of
+/// another format. Asks nobody.
+pub(super) fn mend(
+    work: &Work<'_>,
+    place: &Place,
+    mut state: State,
+) -> Result<(State, MappedIndex), RepositoryProblem> {
+    let release = release::kept(place, &state)?;
+    let chosen = choose(work, place, &release)?;
+    state.index = index_digest(&chosen);
+    let path = place.index_path(&state.index);
+    let index = if let Ok(index) = MappedIndex::open(&path) {
+        index
+    } else {
+        let originals = kept_originals(work, place, &release, &chosen)?;
+        build(work, &path, &originals)?;
+        MappedIndex::open(&path)?
+    };
+    state.write(place)?;
+    remove_leftovers(place, &state.index, &chosen);
+    Ok((state, index))
 }
 
 /// The best form of every index that the line asks for.
@@ -119,26 +144,80 @@ fn index_digest(chosen: &[Chosen<'_>]) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-/// Fetches one index in the best form that the server has, and reads it. A release may list forms that are not there:
-/// Debian's lists the plain one.
+/// An index that is here, in one of its forms.
+#[derive(Debug)]
+struct Here<'a> {
+    form: Form<'a>,
+    path: PathBuf,
+    unpacked: Option<u64>,
+}
+
+fn fetch_all<'a>(
+    work: &Work<'_>,
+    place: &Place,
+    release: &Release,
+    chosen: &[Chosen<'a>],
+) -> Result<Vec<Here<'a>>, RepositoryProblem> {
+    let fetched = chosen.iter().map(|one| fetch(work, place, release, one));
+    fetched.collect()
+}
+
+/// Fetches one index in the best form that the server has. A release may list forms that are not there: Debian's lists
+/// the plain one.
 fn fetch<'a>(
     work: &Work<'_>,
     place: &Place,
     release: &Release,
     chosen: &Chosen<'a>,
-) -> Result<(Form<'a>, Vec<u8>), RepositoryProblem> {
+) -> Result<Here<'a>, RepositoryProblem> {
     let mut missing = FetchError::NoUrl {
         name: "Packages".into(),
     };
-    for form in &chosen.forms {
-        let item = item(work, place, release, form)?;
+    for &form in &chosen.forms {
+        let item = item(work, place, release, &form)?;
         match download::download(work.context, work.stop, &item) {
-            Ok(_) => return Ok((*form, durable::read_file(&item.target, form.size)?)),
+            Ok(_) => {
+                let (path, unpacked) = (item.target, chosen.unpacked);
+                return Ok(Here {
+                    form,
+                    path,
+                    unpacked,
+                });
+            }
             Err(error) if error.is_not_found() => missing = error,
             Err(error) => return Err(error.into()),
         }
     }
     Err(missing.into())
+}
+
+/// The indexes that an earlier load left, whole, each in the form that it fetched.
+fn kept_originals<'a>(
+    work: &Work<'_>,
+    place: &Place,
+    release: &Release,
+    chosen: &[Chosen<'a>],
+) -> Result<Vec<Here<'a>>, RepositoryProblem> {
+    let mut originals = Vec::new();
+    for one in chosen {
+        let mut name = String::new();
+        let mut here = None;
+        for &form in &one.forms {
+            let item = item(work, place, release, &form)?;
+            if download::is_present(work.context, &item)? {
+                let (path, unpacked) = (item.target, one.unpacked);
+                here = Some(Here {
+                    form,
+                    path,
+                    unpacked,
+                });
+                break;
+            }
+            name = item.name;
+        }
+        originals.push(here.ok_or(FetchError::Offline { name })?);
+    }
+    Ok(originals)
 }
 
 fn item(
@@ -170,55 +249,40 @@ fn file_name(form: &Form<'_>) -> String {
     format!("{}.packages", form.digest)
 }
 
-/// Fetches, unpacks and parses the indexes into one mapped form.
-fn build(
-    work: &Work<'_>,
-    place: &Place,
-    release: &Release,
-    chosen: &[Chosen<'_>],
-) -> Result<index::IndexBytes, RepositoryProblem> {
-    let mut builder = IndexBuilder::new(Family::Deb);
-    for index in chosen {
-        let (form, file) = fetch(work, place, release, index)?;
-        if Digest::of(&file) != form.digest {
-            // It was whole when it was fetched: somebody changes our files.
-            let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
-            return Err(FileError::on("read", form.path)(error).into());
+/// Unpacks and parses the indexes into one mapped form.
+fn build(work: &Work<'_>, path: &Path, originals: &[Here<'_>]) -> Result<(), RepositoryProblem> {
+    index_file::make(work.context, path, &mut || {
+        let mut builder = IndexBuilder::new(Family::Deb);
+        for Here {
+            form,
+            path,
+            unpacked,
+        } in originals
+        {
+            let mut file = Original::open(path, form.size)?;
+            let packed = Packed {
+                name: form.path,
+                file: &mut file,
+                size: unpacked.map(|size| size.min(limits::INDEX_BYTES)),
+            };
+            let scanned = scan::add_packages(packed, &mut builder);
+            file.check(&form.digest)?;
+            scanned?;
         }
-        let packed = Packed {
-            name: form.path,
-            bytes: &file,
-            size: index.unpacked.map(|size| size.min(limits::INDEX_BYTES)),
-        };
-        scan::add_packages(packed, &mut builder)?;
-    }
-    if builder.left_out() > 0 {
-        let (place, count) = (super::place::shown(work.source), builder.left_out());
-        let text = format!("{place}: {count} packages are left out: they have impossible names");
-        work.context.reporter.message(&text);
-    }
-    Ok(builder.finish()?)
+        if builder.left_out() > 0 {
+            let (place, count) = (super::place::shown(work.source), builder.left_out());
+            let text =
+                format!("{place}: {count} packages are left out: they have impossible names");
+            work.context.reporter.message(&text);
+        }
+        Ok(builder)
+    })
 }
 
-/// Removes indexes of older releases. One that cannot be removed is tried again next time.
+/// Removes indexes of older releases.
 fn remove_leftovers(place: &Place, index: &Digest, chosen: &[Chosen<'_>]) {
     let mut keep = vec![format!("{index}.index")];
     let forms = chosen.iter().flat_map(|index| &index.forms);
     keep.extend(forms.map(file_name));
-    let Ok(entries) = fs::read_dir(&place.directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [".index", ".packages", ".part", ".from"]
-            .iter()
-            .any(|suffix| name.ends_with(suffix));
-        let staging = name.starts_with(durable::STAGING_PREFIX);
-        if (ours || staging) && !keep.contains(&name) {
-            let path = entry.path();
-            if let Err(error) = durable::remove_unsynced(&path) {
-                tracing::debug!(%error, "leftover stays");
-            }
-        }
-    }
+    index_file::remove_leftovers(&place.directory, &keep);
 }

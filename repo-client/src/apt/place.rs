@@ -78,7 +78,7 @@ impl Place {
 pub(super) fn shown(source: &AptSource) -> String {
     let base = BaseUrl::parse(&source.uri);
     let base = base.map_or_else(
-        |_| crate::source::shown(&source.uri),
+        |_| crate::source::shown_address(&source.uri),
         |base| base.to_string(),
     );
     format!("{} {}", base.trim_end_matches('/'), source.suite)

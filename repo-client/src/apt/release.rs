@@ -10,6 +10,7 @@ use crate::verify::keyring::{self, Keyring};
 use crate::verify::{Policy, openpgp};
 use freshness::Identity;
 use vzpkg_metadata::apt::release::Release;
+use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::template::Fingerprint;
 use vzpkg_metadata::{Digest, limits};
 
@@ -139,17 +140,38 @@ fn inline_release(
     })
 }
 
+/// The release that an earlier load verified, from the file that it kept.
+pub(super) fn kept(place: &Place, state: &State) -> Result<Release, RepositoryProblem> {
+    let path = place
+        .directory
+        .join(if state.inline { "InRelease" } else { "Release" });
+    let bytes = durable::read_file(&path, limits::RELEASE_BYTES)?;
+    if Digest::of(&bytes) != state.release {
+        let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
+        return Err(FileError::on("read", path)(error).into());
+    }
+    let text = if state.inline {
+        openpgp::unverified_text(&bytes)
+    } else {
+        bytes
+    };
+    Ok(Release::parse(as_text(&text)?)?)
+}
+
+fn as_text(text: &[u8]) -> Result<&str, RepositoryProblem> {
+    std::str::from_utf8(text).map_err(|source| RepositoryProblem::NotText {
+        file: "Release".into(),
+        source,
+    })
+}
+
 /// Parses a verified release and checks that it is the wanted one, not expired and not older than one before.
 fn judged(
     work: &Work<'_>,
     text: &[u8],
     signers: &[Fingerprint],
 ) -> Result<Release, RepositoryProblem> {
-    let text = std::str::from_utf8(text).map_err(|source| RepositoryProblem::NotText {
-        file: "Release".into(),
-        source,
-    })?;
-    let release = Release::parse(text)?;
+    let release = Release::parse(as_text(text)?)?;
     if work.source.trusted {
         return Ok(release);
     }

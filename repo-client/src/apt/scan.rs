@@ -5,7 +5,7 @@
 
 use crate::decompress::{self, Compression, DecompressError};
 use crate::error::RepositoryProblem;
-use std::io::Read as _;
+use std::io::Read;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use vzpkg_metadata::apt::packages;
@@ -13,28 +13,29 @@ use vzpkg_metadata::index::IndexBuilder;
 use vzpkg_metadata::limits;
 
 /// Bytes that are scanned at a time; the last paragraph of a window begins the next one.
-const WINDOW: u64 = 1 << 20;
+const WINDOW: u64 = 256 << 10;
 
 /// Windows that wait for the scanner.
 const WAITING: usize = 2;
 
 /// One compressed index.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Packed<'a> {
+#[derive(Debug)]
+pub(super) struct Packed<'a, R> {
     /// Below the suite, for messages and for the kind of compression.
     pub(super) name: &'a str,
-    /// The file, whose hash was checked.
-    pub(super) bytes: &'a [u8],
+    /// The file; whoever opened it checks its hash at the end.
+    pub(super) file: R,
     /// Unpacked, where it is signed.
     pub(super) size: Option<u64>,
 }
 
 /// Adds every package to `builder`.
 pub(super) fn add_packages(
-    packed: Packed<'_>,
+    packed: Packed<'_, impl Read + Send>,
     builder: &mut IndexBuilder,
 ) -> Result<(), RepositoryProblem> {
-    let file = || crate::source::shown(packed.name);
+    let name = packed.name;
+    let file = || crate::source::shown(name);
     let (scanned, unpacked) = thread::scope(|scope| {
         let (sender, windows) = mpsc::sync_channel(WAITING);
         let unpacking = scope.spawn(move || unpack(packed, &sender));
@@ -55,9 +56,12 @@ pub(super) fn add_packages(
 }
 
 /// Cuts the unpacked text into windows of whole paragraphs. Ends early where nobody takes them.
-fn unpack(packed: Packed<'_>, windows: &SyncSender<Vec<u8>>) -> Result<(), DecompressError> {
+fn unpack(
+    packed: Packed<'_, impl Read>,
+    windows: &SyncSender<Vec<u8>>,
+) -> Result<(), DecompressError> {
     let compression = Compression::of_name(packed.name);
-    let mut reader = decompress::stream(compression, packed.bytes, packed.size)?;
+    let mut reader = decompress::stream(compression, packed.file, packed.size)?;
     let mut window = Vec::new();
     loop {
         let read = (&mut reader).take(WINDOW).read_to_end(&mut window);
@@ -128,7 +132,7 @@ mod tests {
         let mut builder = IndexBuilder::new(Family::Deb);
         let packed = Packed {
             name: &format!("Packages.{form}"),
-            bytes: &bytes,
+            file: &*bytes,
             size,
         };
         add_packages(packed, &mut builder)?;

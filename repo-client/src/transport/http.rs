@@ -137,6 +137,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// An I/O error of a body without the address in it, which may hold a password.
+pub(super) fn without_url(error: io::Error) -> io::Error {
+    let kind = error.kind();
+    match error.downcast::<reqwest::Error>() {
+        Ok(inner) => io::Error::new(kind, inner.without_url()),
+        Err(error) => error,
+    }
+}
+
 /// Whether reading a body failed because nothing came for [`crate::Timeouts::no_progress`].
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     let inner = error.get_ref();

@@ -168,9 +168,9 @@ impl Network {
         if let Some(path) = ask.url.local() {
             return open_local(path, ask);
         }
-        let client = self
-            .client()
-            .map_err(|source| TransportError::Connect { source })?;
+        let client = self.client().map_err(|source| TransportError::Connect {
+            source: source.without_url(),
+        })?;
         http::open(client, ask)
     }
 }
@@ -272,6 +272,7 @@ impl Body {
                     return Err(TransportError::Stalled { received }.into());
                 }
                 Err(source) => {
+                    let source = http::without_url(source);
                     return Err(TransportError::Interrupted { received, source }.into());
                 }
             };

@@ -7,15 +7,16 @@ use super::{Work, YumError};
 use crate::decompress::{self, Compression};
 use crate::download::{self, Item};
 use crate::error::RepositoryProblem;
+use crate::index_file::{self, Original};
 use crate::repository::MappedIndex;
 use crate::source::BaseUrl;
 use crate::verify::freshness;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::BufRead;
-use vzpkg_metadata::durable::{self, FileError};
-use vzpkg_metadata::index::{self, IndexBuilder, IndexBytes};
+use std::path::Path;
+use vzpkg_metadata::durable;
+use vzpkg_metadata::index::{self, IndexBuilder};
 use vzpkg_metadata::yum::{filelists, primary};
 use vzpkg_metadata::{Digest, Family};
 
@@ -52,7 +53,8 @@ pub(super) fn update(
     })
 }
 
-/// Makes the index again with the paths that are wanted now, from the same `repomd.xml`.
+/// Brings the index to the paths that are wanted now, and to the format of this vzpkg, from the same `repomd.xml`. Fetches
+/// nothing that is here.
 pub(super) fn rebuild(
     work: &Work<'_>,
     place: &Place,
@@ -73,11 +75,12 @@ fn make(
     }
     state.index = index_digest(&state);
     let path = place.index_path(&state.index);
-    if MappedIndex::open(&path).is_err() {
-        let bytes = build(work, place, &state)?;
-        durable::write_file(&path, 0o644, &bytes)?;
-    }
-    let index = MappedIndex::open(&path)?;
+    let index = if let Ok(index) = MappedIndex::open(&path) {
+        index
+    } else {
+        build(work, place, &state, &path)?;
+        MappedIndex::open(&path)?
+    };
     before()?;
     state.write(place)?;
     remove_leftovers(place, &state);
@@ -103,48 +106,70 @@ fn index_digest(state: &State) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-fn build(work: &Work<'_>, place: &Place, state: &State) -> Result<IndexBytes, RepositoryProblem> {
-    let mut builder = IndexBuilder::new(Family::Rpm);
-    let bytes = fetch(work, place, state, "primary", &state.primary)?;
-    let reader = unpack(&state.primary, &bytes)?;
-    primary::scan(reader, &mut |record| builder.add(record)).map_err(YumError::from)?;
-    drop(bytes);
-    if let Some(named) = &state.filelists
-        && !state.paths.is_empty()
-    {
-        let bytes = fetch(work, place, state, "filelists", named)?;
-        let reader = unpack(named, &bytes)?;
-        filelists::scan(reader, &mut |owner, path| {
-            if state.paths.contains(path) {
-                builder.add_file(owner, path);
-            }
-        })
-        .map_err(YumError::from)?;
+fn build(
+    work: &Work<'_>,
+    place: &Place,
+    state: &State,
+    path: &Path,
+) -> Result<(), RepositoryProblem> {
+    fetch(work, place, state, "primary", &state.primary)?;
+    let filelists = state.filelists.as_ref();
+    let filelists = filelists.filter(|_| !state.paths.is_empty());
+    if let Some(named) = filelists {
+        fetch(work, place, state, "filelists", named)?;
     }
-    if builder.left_out() > 0 {
-        let (shown, count) = (&place.shown, builder.left_out());
-        let text = format!("{shown}: {count} packages are left out: they have impossible names");
-        work.context.reporter.message(&text);
-    }
-    Ok(builder.finish()?)
-}
-
-fn unpack<'a>(named: &Named, bytes: &'a [u8]) -> Result<impl BufRead + use<'a>, RepositoryProblem> {
-    let compression = Compression::of_name(&named.location);
-    decompress::stream(compression, bytes, named.open_size).map_err(|source| {
-        let file = crate::source::shown(&named.location);
-        RepositoryProblem::Decompress { file, source }
+    index_file::make(work.context, path, &mut || {
+        let mut builder = IndexBuilder::new(Family::Rpm);
+        read(place, &state.primary, &mut |reader| {
+            primary::scan(reader, &mut |record| builder.add(record)).map_err(YumError::from)
+        })?;
+        if let Some(named) = filelists {
+            read(place, named, &mut |reader| {
+                let scanned = filelists::scan(reader, &mut |owner, path| {
+                    if state.paths.contains(path) {
+                        builder.add_file(owner, path);
+                    }
+                });
+                scanned.map_err(YumError::from)
+            })?;
+        }
+        if builder.left_out() > 0 {
+            let (shown, count) = (&place.shown, builder.left_out());
+            let text =
+                format!("{shown}: {count} packages are left out: they have impossible names");
+            work.context.reporter.message(&text);
+        }
+        Ok(builder)
     })
 }
 
-/// Fetches a file that `repomd.xml` names into the directory and reads it.
+/// Hands the unpacked text of a file that is here to `scan`, and checks that it was the signed one.
+fn read(
+    place: &Place,
+    named: &Named,
+    scan: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), YumError>,
+) -> Result<(), RepositoryProblem> {
+    let path = place.directory.join(file_name(&named.digest));
+    let mut file = Original::open(&path, named.size)?;
+    let compression = Compression::of_name(&named.location);
+    let unpacked = decompress::stream(compression, &mut file, named.open_size);
+    let scanned = unpacked.map(|mut reader| scan(&mut reader));
+    file.check(&named.digest)?;
+    let scanned = scanned.map_err(|source| {
+        let file = crate::source::shown(&named.location);
+        RepositoryProblem::Decompress { file, source }
+    })?;
+    Ok(scanned?)
+}
+
+/// Fetches a file that `repomd.xml` names into the directory.
 fn fetch(
     work: &Work<'_>,
     place: &Place,
     state: &State,
     entry: &str,
     named: &Named,
-) -> Result<Vec<u8>, RepositoryProblem> {
+) -> Result<(), RepositoryProblem> {
     let mut urls = Vec::new();
     for base in &state.bases {
         urls.push(BaseUrl::parse(&work.with_credentials(base))?.append(&named.location)?);
@@ -158,40 +183,19 @@ fn fetch(
         signed: Vec::new(),
     };
     download::download(work.context, work.stop, &item)?;
-    let bytes = durable::read_file(&item.target, named.size)?;
-    if Digest::of(&bytes) != named.digest {
-        // It was whole when it was fetched: somebody changes our files.
-        let error = std::io::Error::from(std::io::ErrorKind::InvalidData);
-        return Err(FileError::on("read", &item.target)(error).into());
-    }
-    Ok(bytes)
+    Ok(())
 }
 
 fn file_name(digest: &Digest) -> String {
     format!("{digest}.metadata")
 }
 
-/// Removes what belongs to older states. What cannot be removed is tried again next time.
+/// Removes what belongs to older states.
 fn remove_leftovers(place: &Place, state: &State) {
     let mut keep = vec![
         format!("{}.index", state.index),
         file_name(&state.primary.digest),
     ];
     keep.extend(state.filelists.iter().map(|named| file_name(&named.digest)));
-    let Ok(entries) = fs::read_dir(&place.directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [".index", ".metadata", ".part", ".from"]
-            .iter()
-            .any(|suffix| name.ends_with(suffix));
-        let staging = name.starts_with(durable::STAGING_PREFIX);
-        if (ours || staging) && !keep.contains(&name) {
-            let path = entry.path();
-            if let Err(error) = durable::remove_unsynced(&path) {
-                tracing::debug!(%error, "leftover stays");
-            }
-        }
-    }
+    index_file::remove_leftovers(&place.directory, &keep);
 }

@@ -10,7 +10,8 @@
 //!
 //! What is kept below `index/<id>-<place>/`: `repomd.xml` and its signature, the compressed files it names (under their
 //! digests), the mapped index made from them, and `state.json`, which is written last and ties them together. A load
-//! that finds the same `repomd.xml` again parses nothing.
+//! that finds the same `repomd.xml` again parses nothing; one that finds the mapped index of another vzpkg makes it again
+//! from the compressed files, without asking anybody.
 //!
 //! **Trust.** `repomd.xml` must be signed by a pinned key. `trusted=yes` asks for no signature at all;
 //! `metadata=unsigned` for none here, but then every package must carry one ([`crate::PackageKeys`]). Such metadata may
@@ -29,6 +30,7 @@ use crate::guard;
 use crate::options::Refresh;
 use crate::report::Loaded;
 use crate::repository::{MappedIndex, Repository};
+use crate::retry::{self, Torn};
 use crate::source::BaseUrl;
 use crate::transport::Stop;
 use crate::verify::keyring::{self, Keyring};
@@ -140,57 +142,92 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn load(&self, place: &Place) -> Result<(Repository, Loaded), RepositoryProblem> {
-        if let Some((state, index)) = self.cached(place)
-            && self.has_paths(&state)
-            && self.is_good_enough(&state)
+        let kept = self.kept(place);
+        let is_good_enough = kept
+            .as_ref()
+            .is_some_and(|state| self.is_good_enough(state));
+        if is_good_enough
+            && let Some(state) = &kept
+            && let Some(index) = self.index(place, state)
         {
-            return Ok((self.repository(&state, index)?, Loaded::Cached));
+            return Ok((self.repository(state, index)?, Loaded::Cached));
         }
         durable::create_directories(&place.directory, 0o755)?;
         let _guard = guard::lock(self.context, self.stop, &place.directory)?;
-        let cached = self.cached(place);
-        if let Some((state, _)) = &cached
-            && self.is_good_enough(state)
-        {
-            let (state, index) = index::rebuild(self, place, state.clone())?;
-            return Ok((self.repository(&state, index)?, Loaded::Updated));
-        }
-        let known = cached.as_ref().map(|(state, _)| state);
-        let bases = known.map_or(&[][..], |state| &state.bases);
-        let mirrors = mirrors::find(self, place, bases)?;
-        match (root::ask(self, place, &mirrors, known)?, cached) {
-            (Asked::Same(validator), Some((mut state, index))) => {
-                state.checked = self.context.options.now;
-                state.validator = validator.unwrap_or(state.validator);
-                if !self.has_paths(&state) {
-                    let (state, index) = index::rebuild(self, place, state)?;
+        let kept = self.kept(place);
+        if is_good_enough && let Some(state) = &kept {
+            match index::rebuild(self, place, state.clone()) {
+                Ok((state, index)) => {
                     return Ok((self.repository(&state, index)?, Loaded::Updated));
                 }
-                state.write(place)?;
-                Ok((self.repository(&state, index)?, Loaded::Unchanged))
+                Err(problem) if self.paths.only || self.context.options.offline => {
+                    return Err(problem);
+                }
+                Err(problem) => tracing::debug!(%problem, "what is kept cannot be used"),
+            }
+        }
+        let (state, index, loaded) = retry::while_torn(self.context, self.stop, &mut || {
+            self.ask(place, kept.as_ref())
+        })?;
+        Ok((self.repository(&state, index)?, loaded))
+    }
+
+    /// Asks for `repomd.xml` and, if it is another one, fetches what it names.
+    fn ask(
+        &self,
+        place: &Place,
+        kept: Option<&State>,
+    ) -> Result<(State, MappedIndex, Loaded), Torn> {
+        let bases = kept.map_or(&[][..], |state| &state.bases);
+        let mirrors = mirrors::find(self, place, bases).map_err(Torn::No)?;
+        let asked = root::ask(self, place, &mirrors, kept).map_err(|problem| {
+            if problem.is_untrusted("repomd.xml.asc") {
+                Torn::Maybe(problem)
+            } else {
+                Torn::No(problem)
+            }
+        })?;
+        let (brought, loaded) = match (asked, kept) {
+            (Asked::Same(validator), Some(state)) => {
+                let is_usable = self.index(place, state).is_some();
+                let mut state = state.clone();
+                state.checked = self.context.options.now;
+                state.validator = validator.unwrap_or(state.validator);
+                let loaded = if is_usable {
+                    Loaded::Unchanged
+                } else {
+                    Loaded::Updated
+                };
+                (index::rebuild(self, place, state), loaded)
             }
             // Nothing can be the same as what is not here.
-            (Asked::Same(_), None) => Err(YumError::NoPrimary.into()),
-            (Asked::New(new), cached) => {
-                let paths = cached.map(|(state, _)| state.paths).unwrap_or_default();
-                let (state, index) = index::update(self, place, *new, paths)?;
-                Ok((self.repository(&state, index)?, Loaded::Updated))
+            (Asked::Same(_), None) => (Err(YumError::NoPrimary.into()), Loaded::Updated),
+            (Asked::New(new), kept) => {
+                let paths = kept.map(|state| state.paths.clone()).unwrap_or_default();
+                (index::update(self, place, *new, paths), Loaded::Updated)
             }
+        };
+        match brought {
+            Ok((state, index)) => Ok((state, index, loaded)),
+            Err(problem) if problem.is_of_other_content() => Err(Torn::Maybe(problem)),
+            Err(problem) => Err(Torn::No(problem)),
         }
     }
 
-    /// What an earlier load left, if it is whole and was signed by a key that is still pinned.
-    fn cached(&self, place: &Place) -> Option<(State, MappedIndex)> {
+    /// The state that an earlier load left, if it was signed by a key that is still pinned.
+    fn kept(&self, place: &Place) -> Option<State> {
         let state = State::read(place)?;
         let pinned = state
             .signers
             .iter()
             .any(|signer| self.keys.iter().any(|pin| pin.fingerprint == *signer));
-        if !pinned && self.wants_signature() {
-            return None;
-        }
+        (pinned || !self.wants_signature()).then_some(state)
+    }
+
+    /// The index of a state, if it is one of this vzpkg and all wanted paths were looked for when it was made.
+    fn index(&self, place: &Place, state: &State) -> Option<MappedIndex> {
         let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
-        Some((state, index))
+        self.has_paths(state).then_some(index)
     }
 
     /// Whether all wanted paths were looked for when the index was made.

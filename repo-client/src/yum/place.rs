@@ -38,8 +38,20 @@ impl Place {
             .iter()
             .map(|url| FileUrl::parse(url))
             .collect::<Result<_, _>>()?;
-        // Everything that decides what is read, but no credentials: the digest is visible.
-        let mut words = vec!["yum".to_owned(), arch.to_string()];
+        // Everything that decides what is read and what makes it trusted: what was accepted under a weaker rule does not
+        // count under a stricter one. No credentials: the digest is visible.
+        let options = &source.options;
+        let trust = match (
+            source.trusted,
+            options.unsigned_metadata,
+            options.legacy_signatures,
+        ) {
+            (true, ..) => "trusted",
+            (false, true, _) => "unsigned",
+            (false, false, true) => "legacy",
+            (false, false, false) => "signed",
+        };
+        let mut words = vec![format!("yum {trust}"), arch.to_string()];
         words.extend(bases.iter().map(ToString::to_string));
         words.extend(mirror_lists.iter().map(ToString::to_string));
         let shown = words.get(2).cloned().unwrap_or_default();

@@ -7,9 +7,11 @@
 
 mod apt;
 mod attacks;
+mod changing;
 mod download;
 mod freshness;
 mod network;
+mod secrets;
 mod signatures;
 mod support;
 mod yum;

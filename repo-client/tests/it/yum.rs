@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::template::{KeyPin, RepositoryLine, RepositoryOptions, YumSource};
 use vzpkg_repo_client::report::Loaded;
-use vzpkg_repo_client::{Refresh, Repository, Wanted};
+use vzpkg_repo_client::verify::Policy;
+use vzpkg_repo_client::{PackageKeys, Refresh, Repository, Wanted};
 use vzpkg_tests::apt_repo::compress;
 use vzpkg_tests::http_server::{Fault, HttpServer, Times};
 use vzpkg_tests::keys::TestKey;
@@ -48,7 +49,7 @@ fn primary(names: &[&str], extra: &str) -> String {
 }
 
 /// Metadata written by hand, to say what `createrepo_c` would not.
-struct Hand {
+pub(crate) struct Hand {
     root: PathBuf,
     data: String,
     date: i64,
@@ -90,7 +91,7 @@ impl Hand {
 }
 
 /// A repository with one list of packages, compressed as the name says.
-fn hand(root: PathBuf, key: &TestKey, names: &[&str], extra: &str, date: i64) -> Hand {
+pub(crate) fn hand(root: PathBuf, key: &TestKey, names: &[&str], extra: &str, date: i64) -> Hand {
     let text = primary(names, extra);
     let packed = compress(text.as_bytes(), "gz");
     let mut hand = Hand::new(root);
@@ -144,6 +145,51 @@ fn a_signed_repository_is_loaded_and_its_packages_are_fetched() {
         assert_eq!(paths[0].extension().unwrap(), "rpm");
         assert_eq!(server.requests_of("/repodata/repomd.xml.asc").len(), 1);
     }
+}
+
+#[test]
+fn a_package_that_is_here_is_judged_by_the_keys_that_are_asked_for_now() {
+    let bench = Bench::new();
+    let key = TestKey::new("vendor");
+    let mut repo = YumRepo::new(bench.env.path("repo"));
+    let rpm = Rpm::new("hello", "1.0", "1").file("/usr/bin/hello", 0o755, b"#!/bin/sh\n");
+    repo.add(&rpm.build(&bench.env.path("rpms")));
+    repo.publish(&key);
+    let server = served(repo.root());
+    let repository = bench.load(&line(&server.url()), &[pin(&key)]).unwrap();
+    let mut wanted = [wanted(&repository, "hello")];
+    bench.client().fetch(&wanted).unwrap();
+    server.forget_requests();
+    // The signed index was enough; now the package must prove itself, and cannot.
+    let keyring = bench.client().keyring(&[pin(&key)], Policy::Standard);
+    wanted[0].package_keys = Some(PackageKeys::new(keyring, Policy::Standard));
+    let (arrived, arrivals) = std::sync::mpsc::channel();
+    let error = bench.client().fetch_each(&wanted, &arrived).unwrap_err();
+    assert!(
+        chain(&error).contains("the package is not signed"),
+        "{}",
+        chain(&error)
+    );
+    drop(arrived);
+    assert_eq!(arrivals.iter().count(), 0);
+    assert_eq!(server.requests(), []);
+}
+
+#[test]
+fn metadata_that_was_accepted_under_the_legacy_policy_does_not_count_under_the_standard_one() {
+    let bench = Bench::new();
+    let key = TestKey::new("vendor");
+    let root = bench.env.path("repo");
+    hand(root.clone(), &key, &["a"], "", EPOCH);
+    let server = served(&root);
+    let mut legacy = source(&[server.url()]);
+    legacy.options.legacy_signatures = true;
+    bench
+        .load(&RepositoryLine::Yum(legacy), &[pin(&key)])
+        .unwrap();
+    server.forget_requests();
+    bench.load(&line(&server.url()), &[pin(&key)]).unwrap();
+    assert_eq!(server.requests_of("/repodata/repomd.xml.asc").len(), 1);
 }
 
 #[test]

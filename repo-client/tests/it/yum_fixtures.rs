@@ -122,6 +122,13 @@ fn fixtures_signatures_of_centos_7_need_the_legacy_policy() {
     if let RepositoryLine::Yum(source) = &mut line {
         source.options.legacy_signatures = false;
     }
+    // Also where the files are here already, accepted under the other policy.
+    let mut accepted = line.clone();
+    if let RepositoryLine::Yum(source) = &mut accepted {
+        source.options.legacy_signatures = true;
+    }
+    let repository = bench.load(&accepted, &[centos_7()]).unwrap();
+    bench.client().fetch(&all(&repository)).unwrap();
     let repository = bench.load(&line, &[centos_7()]).unwrap();
     let error = chain(&bench.client().fetch(&all(&repository)).unwrap_err());
     assert!(
