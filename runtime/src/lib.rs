@@ -10,6 +10,7 @@
 //! * [`sys`]: the system calls behind all of it, and the only unsafe code of the workspace.
 
 pub mod container;
+mod findings;
 pub mod helper;
 pub mod oci;
 pub mod rootfs;

@@ -2,7 +2,7 @@
 
 use super::beside::{self, NEW, OLD};
 use super::draft::Draft;
-use super::judge::{Ruling, differ, judge, same_meta};
+use super::judge::{Ruling, differ, judge, merged_meta, same_meta};
 use super::packages::Packages;
 use super::state::{self, Owned};
 use super::{Decision, MergeError, Why};
@@ -51,7 +51,22 @@ pub(super) fn merge(draft: &mut Draft<'_>, packages: &Packages) -> Result<(), Me
         }
         one(draft, packages, &mut owned, &path)?;
     }
+    root(draft);
     Ok(())
+}
+
+/// An overlay shows the root directory of its upper: what the new version says about it is written there, but for what
+/// the container changed. Nothing is said about it: nobody chose it.
+fn root(draft: &mut Draft<'_>) {
+    let root = RelPath::root();
+    let Some(new) = draft.new_node(&root) else {
+        return;
+    };
+    let private = &draft.upper().root;
+    let meta = merged_meta(draft.old(&root), private, new);
+    if !same_meta(&meta, private) {
+        draft.set_meta(&root, meta);
+    }
 }
 
 /// Whether the relink that is rolled back changed a path below a directory that moves, and nobody has since.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::tree::{Tree, TreeError};
 use vzpkg_metadata::{Digest, RelPath};
+use vzpkg_runtime::container::RootDirectory;
 
 /// The largest image that is read: 10 million names.
 const IMAGE_BYTES: u64 = 4 << 30;
@@ -79,12 +80,12 @@ impl Images {
         Self { layout, staging }
     }
 
-    /// The permission bits of the root directory of a tree, straight from the image: what a private area over it must
-    /// start with, for an overlay shows the root of its upper. Two small reads.
+    /// Mode and owner of the root directory of a tree, straight from the image: what a private area over it must start
+    /// with, for an overlay shows the root of its upper. Two small reads.
     ///
     /// # Errors
     /// [`ImageError::Missing`], [`ImageError::File`]; [`ImageError::Format`] for a file that is no image.
-    pub fn root_mode(&self, digest: &Digest) -> Result<u16, ImageError> {
+    pub fn root(&self, digest: &Digest) -> Result<RootDirectory, ImageError> {
         let path = self.layout.image(digest);
         let file = match fs::File::open(&path) {
             Ok(file) => file,
@@ -113,12 +114,20 @@ impl Images {
             superblock[42],
             superblock[43],
         ]));
-        let mut mode = [0; 2];
+        let mut inode = [0; 32];
         read(
-            (meta << u32::from(superblock[12]).min(16)) + root * 32 + 4,
-            &mut mode,
+            (meta << u32::from(superblock[12]).min(16)) + root * 32,
+            &mut inode,
         )?;
-        Ok(u16::from_le_bytes(mode) & 0o7777)
+        // The compact form has ids of 16 bits (erofs_fs.h: erofs_inode_compact, erofs_inode_extended).
+        let short = |at: usize| u16::from_le_bytes([inode[at], inode[at + 1]]);
+        let long = |at: usize| u32::from(short(at)) | u32::from(short(at + 2)) << 16;
+        let extended = short(0) & 1 != 0;
+        Ok(RootDirectory {
+            mode: short(4) & 0o7777,
+            uid: if extended { long(24) } else { short(24).into() },
+            gid: if extended { long(28) } else { short(26).into() },
+        })
     }
 
     /// Writes the image of a tree, unless a sound one is there; returns the tree's digest. The tree must be canonical

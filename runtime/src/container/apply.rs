@@ -107,6 +107,9 @@ impl<'a> Editor<'a> {
     }
 
     fn ensure_directory(&self, path: &RelPath, meta: &Meta) -> io::Result<()> {
+        if path.is_root() {
+            return Ok(());
+        }
         let parent = self.parent(path)?;
         match read_entry(&parent, path.file_name()) {
             Ok(entry) if matches!(entry.kind, UpperKind::Directory { .. }) => return Ok(()),
@@ -152,11 +155,9 @@ impl<'a> Editor<'a> {
     }
 
     fn set_meta(&self, path: &RelPath, meta: &Meta) -> io::Result<()> {
-        let parent = self.parent(path)?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&parent, path.file_name(), flags, Mode::empty())?;
-        let kind = read_entry(&parent, path.file_name())?.kind;
-        write_meta(&file, meta, !matches!(kind, UpperKind::Symlink { .. }))
+        let file = beneath::open(self.upper.root(), path, OFlags::PATH)?;
+        let mode = rustix::fs::fstat(&file)?.st_mode;
+        write_meta(&file, meta, !FileType::from_raw_mode(mode).is_symlink())
     }
 
     fn set_opaque(&self, path: &RelPath, opaque: bool) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
 use vzpkg_metadata::{ContainerId, RelPath};
@@ -24,7 +24,19 @@ pub struct NodeFile {
     pub content: Vec<u8>,
 }
 
-/// Makes the private area: `ct.toml`, an upper with `files`, and `hostname`, `hosts` and an empty `machine-id` (which
+/// Mode and owner of the root directory of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootDirectory {
+    /// Its permission bits.
+    pub mode: u16,
+    /// Its owner, as the container sees it.
+    pub uid: u32,
+    /// Its group, as the container sees it.
+    pub gid: u32,
+}
+
+/// Makes the private area: `ct.toml`, an upper with `files` whose root directory is `root` (an overlay shows the root of
+/// its upper, so it must be that of the version), and `hostname`, `hosts` and an empty `machine-id` (which
 /// the first start fills) unless `files` has them. The caller enters the link into its database afterwards, and
 /// [`super::destroy()`]s the container if that fails.
 ///
@@ -33,13 +45,15 @@ pub struct NodeFile {
 pub fn create(
     paths: &ContainerPaths,
     config: &Config,
+    root: &RootDirectory,
     files: &[NodeFile],
 ) -> Result<(), ContainerError> {
     if paths.private.exists() {
         return Err(ContainerError::Exists(paths.id.clone()));
     }
     let staging = staging(paths);
-    let made = fill(&staging, paths, config, files).and_then(|()| put_in_place(&staging, paths));
+    let made =
+        fill(&staging, paths, config, root, files).and_then(|()| put_in_place(&staging, paths));
     if made.is_err() {
         drop(fs::remove_dir_all(&staging));
     }
@@ -56,6 +70,7 @@ fn fill(
     staging: &Path,
     paths: &ContainerPaths,
     config: &Config,
+    root: &RootDirectory,
     files: &[NodeFile],
 ) -> Result<(), ContainerError> {
     // 0711: process 1 of a user namespace walks through here to its binds; nobody lists it.
@@ -65,7 +80,9 @@ fn fill(
         ..paths.clone()
     };
     let upper = staged.upper();
-    make_directory(&upper, 0o755)?;
+    make_directory(&upper, root.mode.into())?;
+    chown(&upper, Some(root.uid), Some(root.gid))
+        .map_err(FileError::on("change the owner of", &upper))?;
     let mut wanted = own_files(&config.hostname);
     for file in files {
         wanted.insert(file.path.clone(), file.clone());
@@ -166,6 +183,15 @@ mod tests {
         }
     }
 
+    /// As whoever runs the tests may make it.
+    fn root() -> RootDirectory {
+        RootDirectory {
+            mode: 0o711,
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+
     #[test]
     fn a_new_container_has_its_node_files_and_a_name_is_taken_once() {
         let directory = tempfile::tempdir().unwrap();
@@ -177,7 +203,7 @@ mod tests {
             mode: 0o640,
             content: b"deb x y z\n".to_vec(),
         };
-        create(&paths, &config, std::slice::from_ref(&sources)).unwrap();
+        create(&paths, &config, &root(), std::slice::from_ref(&sources)).unwrap();
         let upper = paths.upper();
         assert_eq!(
             fs::read(upper.join("etc/apt/sources.list")).unwrap(),
@@ -188,11 +214,11 @@ mod tests {
         let mode =
             |path: &str| fs::metadata(upper.join(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(
-            (mode("etc/apt/sources.list"), mode("etc/apt")),
-            (0o640, 0o755)
+            (mode("etc/apt/sources.list"), mode("etc/apt"), mode("")),
+            (0o640, 0o755, 0o711)
         );
         assert!(matches!(
-            create(&paths, &config, &[]),
+            create(&paths, &config, &root(), &[]),
             Err(ContainerError::Exists(_))
         ));
         assert_eq!(
@@ -215,7 +241,7 @@ mod tests {
             content: Vec::new(),
         };
         // A file cannot be the directory of another.
-        assert!(create(&paths, &config, &[file("a"), file("a/b")]).is_err());
+        assert!(create(&paths, &config, &root(), &[file("a"), file("a/b")]).is_err());
         assert_eq!(
             fs::read_dir(directory.path().join("private"))
                 .unwrap()

@@ -13,14 +13,17 @@ pub(super) fn cgroup(paths: &ContainerPaths) -> PathBuf {
     PathBuf::from("/vzpkg").join(paths.id.as_str())
 }
 
-/// Removes the container from the runtime, its mount, its bundle and its cgroups. Whatever still runs is killed: the
+/// Removes the container from the runtime, whatever is mounted in its place, its bundle and its cgroups. Whatever still runs is killed: the
 /// caller has made sure that nothing should.
 pub(super) fn clear(
     paths: &ContainerPaths,
     runtime: &dyn OciRuntime,
 ) -> Result<(), ContainerError> {
     runtime.delete(&paths.id, true)?;
-    unmount(paths)?;
+    rootfs::unmount(&paths.root).map_err(|source| ContainerError::Mount {
+        container: paths.id.clone(),
+        source,
+    })?;
     match fs::remove_dir_all(&paths.bundle) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(FileError::on("remove", &paths.bundle)(error).into());
@@ -28,12 +31,4 @@ pub(super) fn clear(
         _ => {}
     }
     Ok(cgroups::remove(&cgroup(paths))?)
-}
-
-/// Takes the root file system out of the host's mounts. A running container keeps its own.
-pub(super) fn unmount(paths: &ContainerPaths) -> Result<(), ContainerError> {
-    rootfs::unmount(&paths.root).map_err(|source| ContainerError::Mount {
-        container: paths.id.clone(),
-        source,
-    })
 }

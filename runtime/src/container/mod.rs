@@ -30,8 +30,6 @@ pub mod paths;
 pub mod prepare;
 #[cfg(test)]
 mod privileged;
-#[cfg(test)]
-mod privileged_relink;
 pub mod relink;
 pub mod scan;
 pub mod start;
@@ -43,7 +41,7 @@ pub mod upper_edits;
 mod wire;
 
 pub use config::{Config, ConfigError, Network, UserNamespace};
-pub use create::{NodeFile, create};
+pub use create::{NodeFile, RootDirectory, create};
 pub use destroy::{destroy, sweep};
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};

@@ -41,9 +41,11 @@ pub struct UpperEntry {
     pub kind: UpperKind,
 }
 
-/// Every private entry by path, the root of the upper directory left out.
+/// Every private entry by path, the root of the upper directory left out: that is always there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpperScan {
+    /// The metadata of the root directory, which an overlay shows whatever the version says.
+    pub root: Meta,
     /// By path, so that a directory precedes its content.
     pub entries: BTreeMap<RelPath, UpperEntry>,
 }

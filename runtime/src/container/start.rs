@@ -1,8 +1,8 @@
 //! `ct start`: the root file system is put together, described in a bundle, and handed to the OCI runtime.
 //!
-//! The root file system shows in the host's mounts only until the runtime has it: from then on it belongs to the
-//! container's mount namespace alone and ends with it, whatever happens to us. Every step before that is undone where a
-//! later one fails; what a kill leaves is cleared by the next command ([`super::leftovers`]).
+//! The root file system never shows in the host's mounts: it is attached aside for the runtime ([`rootfs::aside`]), and
+//! then belongs to the container's mount namespace alone and ends with it, whatever happens to us. Every other step is
+//! undone where a later one fails; what a kill leaves is cleared by the next command ([`super::leftovers`]).
 
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
@@ -63,21 +63,33 @@ fn launch(
 ) -> Result<u32, ContainerError> {
     prepare::machine_id(paths)?;
     prepare::work_directory(paths, spec.generation)?;
-    mount(paths, config, spec)?;
-    let init = init::kind(paths, config)?;
-    write_bundle(paths, config, &init)?;
-    let pid = runtime.create(&paths.id, &paths.bundle)?;
     if let UserNamespace::Private { first_id } = config.user_namespace {
-        cgroups::delegate(pid, first_id)?;
+        cgroups::delegate(&leftovers::cgroup(paths), first_id)?;
     }
-    leftovers::unmount(paths)?;
-    runtime.start(&paths.id)?;
+    durable::create_directories(&paths.root, 0o755)?;
+    let refused = |source| ContainerError::Mount {
+        container: paths.id.clone(),
+        source,
+    };
+    let root = rootfs::assemble(&mount_spec(paths, config, spec)).map_err(refused)?;
+    let run = || describe_and_run(paths, config, runtime);
+    let pid = rootfs::aside(root, &paths.root, run).map_err(refused)??;
     prepare::done(paths)?;
     Ok(pid)
 }
 
-fn mount(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> Result<(), ContainerError> {
-    durable::create_directories(&paths.root, 0o755)?;
+/// With the root file system in its place.
+fn describe_and_run(
+    paths: &ContainerPaths,
+    config: &Config,
+    runtime: &dyn OciRuntime,
+) -> Result<u32, ContainerError> {
+    let init = init::kind(paths, config)?;
+    write_bundle(paths, config, &init)?;
+    Ok(runtime.run(&paths.id, &paths.bundle)?)
+}
+
+fn mount_spec(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> MountSpec {
     let mut mount = MountSpec::new(spec.tier, spec.lower.clone())
         .with_upper(paths.upper(), paths.work(spec.generation));
     mount.shared.clone_from(&spec.shared);
@@ -87,10 +99,7 @@ fn mount(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> Result<()
             count: ID_COUNT,
         });
     }
-    rootfs::mount(&mount, &paths.root).map_err(|source| ContainerError::Mount {
-        container: paths.id.clone(),
-        source,
-    })
+    mount
 }
 
 fn write_bundle(

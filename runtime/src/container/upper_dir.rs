@@ -77,13 +77,18 @@ impl UpperDir {
                 entries.insert(path, found);
             }
         }
-        Ok(UpperScan { entries })
+        let root = read_entry(&self.root, b".")
+            .map_err(|error| FileError::on("read", RelPath::root().as_path())(error.into()))?;
+        Ok(UpperScan {
+            root: root.meta,
+            entries,
+        })
     }
 
-    /// The private entry of one path; `None` where nothing private is there.
+    /// The private entry of one path; `None` where nothing private is there. The root is always there.
     pub(super) fn entry(&self, path: &RelPath) -> io::Result<Option<UpperEntry>> {
         let Some(parent) = path.parent() else {
-            return Ok(None);
+            return Ok(Some(read_entry(&self.root, b".")?));
         };
         let parent = match beneath::open(&self.root, &parent, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),

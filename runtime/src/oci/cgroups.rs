@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::durable::{self, FileError};
 
 /// The files of a group that its owner writes, in both kinds of hierarchy.
 const OWNED: [&str; 5] = [
@@ -23,24 +23,21 @@ const OWNED: [&str; 5] = [
 #[derive(Debug, PartialEq, Eq)]
 struct Hierarchy {
     mount_point: PathBuf,
-    /// Which directory of the hierarchy is mounted there.
-    root: String,
     /// `None` for cgroup2, else the controllers or the name.
     options: Option<Vec<String>>,
 }
 
-/// Gives the groups of process `pid` in the hierarchies without controllers (`name=systemd`, cgroup2) to `owner`. A
-/// host that has neither is fine: then there is no systemd on it to ask for them.
+/// Makes the group `path` (as in `cgroupsPath`: `/vzpkg/<ctid>`) in the hierarchies without controllers (`name=systemd`,
+/// cgroup2) and gives it to `owner`: the runtime puts the container into groups that it finds. A host that has neither
+/// is fine: then there is no systemd on it to ask for them.
 ///
 /// # Errors
-/// [`FileError`] where a file of /proc cannot be read or a directory does not take an owner.
-pub fn delegate(pid: u32, owner: u32) -> Result<(), FileError> {
-    let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
-    let membership = fs::read_to_string(&path).map_err(FileError::on("read", &path))?;
-    for hierarchy in hierarchies()? {
-        let Some(group) = group_in(&hierarchy, &membership) else {
-            continue;
-        };
+/// [`FileError`] where the mounts cannot be read, or a group cannot be made or does not take an owner.
+pub fn delegate(path: &Path, owner: u32) -> Result<(), FileError> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    for hierarchy in hierarchies()?.iter().filter(|one| one.is_delegated()) {
+        let group = hierarchy.mount_point.join(relative);
+        durable::create_directories(&group, 0o755)?;
         chown(&group, Some(owner), Some(owner))
             .map_err(FileError::on("change the owner of", &group))?;
         for name in OWNED {
@@ -91,8 +88,7 @@ fn hierarchies() -> Result<Vec<Hierarchy>, FileError> {
 /// `36 35 98:0 /root /mount/point options … - type source super,options`
 fn parse_mount(line: &str) -> Option<Hierarchy> {
     let (before, after) = line.split_once(" - ")?;
-    let mut before = before.split(' ').skip(3);
-    let (root, mount_point) = (before.next()?.to_owned(), before.next()?);
+    let mount_point = before.split(' ').nth(4)?;
     let mut after = after.split(' ');
     let options = match after.next()? {
         "cgroup2" => None,
@@ -102,67 +98,53 @@ fn parse_mount(line: &str) -> Option<Hierarchy> {
     Some(Hierarchy {
         // Spaces in a mount point are written as \040; no cgroup is mounted at such a place.
         mount_point: PathBuf::from(mount_point),
-        root,
         options,
     })
 }
 
-/// The directory of a process in a hierarchy that is delegated; `None` for one with controllers, and for its root.
-fn group_in(hierarchy: &Hierarchy, membership: &str) -> Option<PathBuf> {
-    let named = |list: &str| match &hierarchy.options {
-        None => list.is_empty(),
-        Some(options) => list == "name=systemd" && options.iter().any(|option| option == list),
-    };
-    let group = membership.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (list, group) = rest.split_once(':')?;
-        named(list).then_some(group)
-    })?;
-    let below = group.strip_prefix(hierarchy.root.trim_end_matches('/'))?;
-    let below = below.trim_start_matches('/');
-    (!below.is_empty()).then(|| hierarchy.mount_point.join(below))
+/// Where OCI runtimes look for cgroup2: alone, and beside hierarchies with controllers.
+const UNIFIED: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+
+impl Hierarchy {
+    /// Whether containers are put into it and may make groups of their own there.
+    fn is_delegated(&self) -> bool {
+        match &self.options {
+            None => UNIFIED
+                .iter()
+                .any(|place| self.mount_point == Path::new(place)),
+            Some(options) => options.iter().any(|option| option == "name=systemd"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HYBRID: &str = "8:pids:/vzpkg/web\n1:name=systemd:/vzpkg/web\n0::/vzpkg/web\n";
-
     #[test]
     fn only_hierarchies_without_controllers_are_delegated() {
         for (line, expected) in [
             (
                 "30 25 0:26 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd",
-                Some("/sys/fs/cgroup/systemd/vzpkg/web"),
+                true,
             ),
             (
                 "31 25 0:27 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw",
-                Some("/sys/fs/cgroup/unified/vzpkg/web"),
+                true,
             ),
+            ("32 25 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw", true),
+            ("33 25 0:28 /vzpkg /cg rw - cgroup2 cgroup2 rw", false),
             (
-                "32 25 0:28 /vzpkg /cg rw - cgroup2 cgroup2 rw",
-                Some("/cg/web"),
+                "34 25 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
+                false,
             ),
-            (
-                "33 25 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
-                None,
-            ),
-            ("34 25 0:30 /other /cg rw - cgroup2 cgroup2 rw", None),
         ] {
-            let hierarchy = parse_mount(line).unwrap();
             assert_eq!(
-                group_in(&hierarchy, HYBRID),
-                expected.map(PathBuf::from),
+                parse_mount(line).unwrap().is_delegated(),
+                expected,
                 "{line}"
             );
         }
-    }
-
-    #[test]
-    fn the_root_of_a_hierarchy_is_never_given_away() {
-        let line = "31 25 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
-        assert_eq!(group_in(&parse_mount(line).unwrap(), "0::/\n"), None);
         assert_eq!(parse_mount("1 1 0:1 / / rw - ext4 /dev/vda rw"), None);
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use vzpkg_metadata::ContainerId;
 
 /// The file of a bundle that receives what process 1 prints.
@@ -16,9 +17,9 @@ const LOG_BYTES: u64 = 1 << 20;
 /// What the runtime says about a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerStatus {
-    /// `create` is under way.
+    /// It is being made.
     Creating,
-    /// Created, process 1 waits for `start`.
+    /// Made, process 1 does not run yet.
     Created,
     /// Process 1 runs.
     Running,
@@ -82,7 +83,7 @@ pub enum OciError {
     Refused {
         /// Which runtime.
         program: PathBuf,
-        /// `create`, `start`, `kill` …
+        /// `run`, `kill`, `delete` …
         verb: &'static str,
         /// For which container.
         container: ContainerId,
@@ -100,21 +101,15 @@ pub enum OciError {
 }
 
 /// What vzpkg wants of an OCI runtime. The container's name in the runtime is its [`ContainerId`].
-pub trait OciRuntime: fmt::Debug {
+pub trait OciRuntime: fmt::Debug + Sync {
     /// The program, for messages.
     fn program(&self) -> &Path;
 
-    /// Makes the container of this bundle; its process 1 waits. Returns the host's id of that process.
+    /// Makes the container of this bundle and lets its process 1 run. Returns the host's id of that process.
     ///
     /// # Errors
     /// [`OciError`] in the runtime's own words.
-    fn create(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError>;
-
-    /// Lets process 1 of a created container run.
-    ///
-    /// # Errors
-    /// [`OciError`]
-    fn start(&self, container: &ContainerId) -> Result<(), OciError>;
+    fn run(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError>;
 
     /// Runs a command in a running container with this process' standard streams, and waits for it.
     ///
@@ -169,7 +164,7 @@ impl RuntimeBinary {
     }
 
     /// Runs a call to its end. What it says goes to `output`, which the processes of a container inherit.
-    fn run(
+    fn complete(
         &self,
         verb: &'static str,
         container: &ContainerId,
@@ -210,10 +205,12 @@ impl RuntimeBinary {
         })
     }
 
-    /// The log of one call: a name of its own, for several commands may ask about one container at once.
+    /// The log of one call: a name of its own, for several commands and threads may ask about one container at once.
     fn log(&self, container: &ContainerId) -> PathBuf {
-        self.state
-            .join(format!("{container}.{}.log", std::process::id()))
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{container}.{}.{serial}.log", std::process::id());
+        self.state.join(name)
     }
 
     fn prepare(&self) -> Result<(), OciError> {
@@ -234,7 +231,7 @@ impl OciRuntime for RuntimeBinary {
         &self.program
     }
 
-    fn create(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError> {
+    fn run(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError> {
         self.prepare()?;
         let console = bundle.join(CONSOLE);
         let output = File::create(&console).map_err(|source| OciError::StateDirectory {
@@ -244,28 +241,21 @@ impl OciRuntime for RuntimeBinary {
         // Asking `state` instead would start another process.
         let pid_file = bundle.join("pid");
         let arguments = |command: &mut Command| {
-            command.arg("--bundle").arg(bundle);
+            command.arg("--detach").arg("--bundle").arg(bundle);
             command
                 .arg("--pid-file")
                 .arg(&pid_file)
                 .arg(container.as_str());
         };
-        self.run("create", container, arguments, Some(output))?;
+        self.complete("run", container, arguments, Some(output))?;
         let pid = vzpkg_metadata::durable::read_file(&pid_file, 16).unwrap_or_default();
         let pid = String::from_utf8_lossy(&pid).trim().parse();
         pid.map_err(|_unreadable| OciError::Refused {
             program: self.program.clone(),
-            verb: "create",
+            verb: "run",
             container: container.clone(),
             message: "it wrote no process id".to_owned(),
         })
-    }
-
-    fn start(&self, container: &ContainerId) -> Result<(), OciError> {
-        let name = |command: &mut Command| {
-            command.arg(container.as_str());
-        };
-        self.run("start", container, name, None)
     }
 
     fn exec(&self, container: &ContainerId, process: &ExecProcess) -> Result<ExitStatus, OciError> {
@@ -308,7 +298,7 @@ impl OciRuntime for RuntimeBinary {
             }
             command.arg(container.as_str()).arg(signal.to_string());
         };
-        self.run("kill", container, arguments, None)
+        self.complete("kill", container, arguments, None)
     }
 
     fn delete(&self, container: &ContainerId, force: bool) -> Result<(), OciError> {
@@ -321,7 +311,7 @@ impl OciRuntime for RuntimeBinary {
             }
             command.arg(container.as_str());
         };
-        self.run("delete", container, arguments, None)
+        self.complete("delete", container, arguments, None)
     }
 
     fn state(&self, container: &ContainerId) -> Result<Option<OciState>, OciError> {
@@ -450,6 +440,7 @@ mod tests {
         let id: ContainerId = "x".parse().unwrap();
         assert_eq!(runtime.state(&id).unwrap(), None);
         runtime.delete(&id, true).unwrap();
-        assert!(matches!(runtime.start(&id), Err(OciError::Spawn { .. })));
+        let missing = runtime.run(&id, directory.path());
+        assert!(matches!(missing, Err(OciError::Spawn { .. })));
     }
 }

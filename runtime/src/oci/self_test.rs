@@ -1,10 +1,11 @@
 //! Which OCI runtime works here: the first of the known ones that runs `true` in a container.
 //!
 //! `--version` would not do: crun answers it and then refuses hosts with two kinds of cgroups. The answer is kept in
-//! the state directory, which is gone with the machine, so that only the first command after a boot pays (20–80 ms).
+//! the state directory ([`crate::findings`]), so that only the first command after a boot pays (20–80 ms).
 
 use super::runtime_binary::{OciError, RuntimeBinary};
 use super::{bundle, rights};
+use crate::findings::{FileIdentity, Finding};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     LinuxBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, ProcessBuilder,
@@ -15,7 +16,8 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use vzpkg_metadata::durable;
+use std::sync::atomic::{AtomicU32, Ordering};
+use vzpkg_metadata::Digest;
 
 /// The runtimes that are tried, best first: by start-up time.
 pub const KNOWN: [&str; 3] = ["crun", "runc", "youki"];
@@ -30,22 +32,20 @@ impl RuntimeBinary {
             || KNOWN.map(PathBuf::from).to_vec(),
             |name| vec![name.to_owned()],
         );
-        if named.is_none()
-            && let Some(known) = remembered(state)
-        {
-            return Ok(Self::new(known, state.to_owned()));
+        let programs: Vec<Option<PathBuf>> = names.iter().map(|name| locate(name)).collect();
+        let finding = finding(named, &programs, state);
+        if let Some(works) = finding.recall() {
+            return Ok(Self::new(works, state.to_owned()));
         }
         let mut tried = Vec::new();
-        for name in names {
-            let Some(program) = locate(&name) else {
+        for (name, program) in names.iter().zip(programs) {
+            let Some(program) = program else {
                 tried.push(format!("{}: not installed", name.display()));
                 continue;
             };
             match self_test(&program, state) {
                 Ok(()) => {
-                    if named.is_none() {
-                        remember(state, &program);
-                    }
+                    finding.keep(&program);
                     return Ok(Self::new(program, state.to_owned()));
                 }
                 Err(words) => tried.push(format!("{}: {words}", name.display())),
@@ -66,40 +66,40 @@ fn locate(name: &Path) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-fn memory(state: &Path) -> PathBuf {
-    state.join("works")
+/// Which runtime works, as a finding about all that come into question: one that is installed or upgraded is tried.
+fn finding(named: Option<&Path>, programs: &[Option<PathBuf>], state: &Path) -> Finding {
+    let found = programs.iter().flatten();
+    let about: Vec<_> = found.map(|program| FileIdentity::of(program)).collect();
+    let name = named.map_or_else(String::new, |name| {
+        format!(
+            ".{}",
+            Digest::of(name.as_os_str().as_encoded_bytes()).short()
+        )
+    });
+    Finding::new(state.join(format!("works{name}")), &about)
 }
 
-fn remembered(state: &Path) -> Option<PathBuf> {
-    let bytes = durable::read_file(&memory(state), 4096).ok()?;
-    let path = PathBuf::from(String::from_utf8(bytes).ok()?);
-    path.exists().then_some(path)
-}
-
-fn remember(state: &Path, program: &Path) {
-    // Only a saving: where it cannot be kept, the next command finds out again.
-    if let Some(text) = program.to_str() {
-        drop(durable::write_file(&memory(state), 0o600, text.as_bytes()));
-    }
-}
+/// Makes the names of self-tests unique on the machine, also where threads of one process test at once.
+static SERIAL: AtomicU32 = AtomicU32::new(0);
 
 /// Runs `true` of the host in a container of this runtime. The error is what it said.
 fn self_test(program: &Path, state: &Path) -> Result<(), String> {
-    let bundle = state.join(format!("self-test.{}", std::process::id()));
-    let made = make_bundle(&bundle).map_err(|error| error.to_string());
-    let outcome = made.and_then(|()| run(program, state, &bundle));
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let name = format!("vzpkg-self-test-{}-{serial}", std::process::id());
+    let bundle = state.join(format!("bundle.{name}"));
+    let made = make_bundle(&bundle, &name).map_err(|error| error.to_string());
+    let outcome = made.and_then(|()| run(program, state, &bundle, &name));
     drop(fs::remove_dir_all(&bundle));
     outcome
 }
 
-fn run(program: &Path, state: &Path, bundle: &Path) -> Result<(), String> {
-    let name = format!("vzpkg-self-test-{}", std::process::id());
+fn run(program: &Path, state: &Path, bundle: &Path, name: &str) -> Result<(), String> {
     let output = Command::new(program)
         .arg("--root")
         .arg(state)
         .args(["run", "--bundle"])
         .arg(bundle)
-        .arg(&name)
+        .arg(name)
         .env_clear()
         .env("PATH", bundle::PATH)
         .stdin(Stdio::null())
@@ -112,7 +112,7 @@ fn run(program: &Path, state: &Path, bundle: &Path) -> Result<(), String> {
     let _left = Command::new(program)
         .arg("--root")
         .arg(state)
-        .args(["delete", "--force", &name])
+        .args(["delete", "--force", name])
         .stdin(Stdio::null())
         .output();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -122,7 +122,7 @@ fn run(program: &Path, state: &Path, bundle: &Path) -> Result<(), String> {
         .map_or_else(|| output.status.to_string(), str::to_owned))
 }
 
-fn make_bundle(bundle: &Path) -> io::Result<()> {
+fn make_bundle(bundle: &Path, name: &str) -> io::Result<()> {
     let root = bundle.join("root");
     for directory in ["proc", "dev", "sys"] {
         fs::create_dir_all(root.join(directory))?;
@@ -139,11 +139,11 @@ fn make_bundle(bundle: &Path) -> io::Result<()> {
             Err(_) => {}
         }
     }
-    let spec = config(&root, &binds).map_err(io::Error::other)?;
+    let spec = config(&root, &binds, name).map_err(io::Error::other)?;
     fs::write(bundle.join("config.json"), spec)
 }
 
-fn config(root: &Path, binds: &[PathBuf]) -> Result<Vec<u8>, OciSpecError> {
+fn config(root: &Path, binds: &[PathBuf], name: &str) -> Result<Vec<u8>, OciSpecError> {
     let process = ProcessBuilder::default()
         .args(["true".to_owned()].to_vec())
         .env([format!("PATH={}", bundle::PATH)].to_vec())
@@ -160,7 +160,7 @@ fn config(root: &Path, binds: &[PathBuf]) -> Result<Vec<u8>, OciSpecError> {
     .collect();
     let linux = LinuxBuilder::default()
         .namespaces(namespaces?)
-        .cgroups_path(format!("/vzpkg/self-test-{}", std::process::id()))
+        .cgroups_path(format!("/vzpkg/{name}"))
         .seccomp(rights::seccomp()?);
     let mut mounts = vec![mount("/proc", "proc", "proc", &[])?];
     for bind in binds {
@@ -194,14 +194,32 @@ mod tests {
 
     #[test]
     #[ignore = "needs root: make check runs it"]
-    fn privileged_a_working_runtime_is_found_and_remembered() {
+    fn privileged_a_working_runtime_is_found() {
         let directory = tempfile::tempdir().unwrap();
         let found = RuntimeBinary::find(None, directory.path()).unwrap();
-        assert_eq!(
-            remembered(directory.path()).as_deref(),
-            Some(super::super::OciRuntime::program(&found))
+        let again = RuntimeBinary::find(None, directory.path()).unwrap();
+        assert_eq!(found, again);
+    }
+
+    /// What the program does is told by where the link leads: it says yes, or no.
+    #[test]
+    fn a_runtime_is_tested_once_until_it_is_another_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, program) = (
+            directory.path().join("state"),
+            directory.path().join("runtime"),
         );
-        assert_eq!(RuntimeBinary::find(None, directory.path()).unwrap(), found);
+        symlink("/bin/true", &program).unwrap();
+        let find = || RuntimeBinary::find(Some(&program), &state);
+        let found = find().unwrap();
+        // No second test: what the first one kept would have to be found by trying else.
+        let kept = finding(Some(&program), &[Some(program.clone())], &state);
+        assert_eq!(kept.recall(), Some(program.clone()));
+        kept.keep(&Path::new("/kept"));
+        assert_ne!(find().unwrap(), found);
+        fs::remove_file(&program).unwrap();
+        symlink("/bin/false", &program).unwrap();
+        assert!(matches!(find(), Err(OciError::NoneWorks { .. })));
     }
 
     #[test]

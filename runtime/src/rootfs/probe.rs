@@ -2,8 +2,9 @@
 //! features back, and the file system below matters as much.
 
 use super::{IdMap, Lower, MountError, MountSpec, Tier, assemble, write_stubs};
+use crate::findings::Finding;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -28,7 +29,7 @@ const RANGE: IdMap = IdMap {
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 
 /// Whether one tier works on a directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierFinding {
     /// The tier.
     pub tier: Tier,
@@ -37,7 +38,7 @@ pub struct TierFinding {
 }
 
 /// What the kernel can do with a directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// One finding for each tier, best first.
     pub tiers: Vec<TierFinding>,
@@ -74,6 +75,34 @@ pub fn probe(directory: &Path) -> Result<Probe, MountError> {
     };
     found.id_mapped_obstacle = scratch.try_tier(found.best(), Some(RANGE));
     Ok(found)
+}
+
+/// [`probe`], or what it found in `directory` since the machine was started, kept in the directory `memory`.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_once(directory: &Path, memory: &Path) -> Result<Probe, MountError> {
+    let finding = finding(directory, memory);
+    if let Some(known) = finding.recall() {
+        return Ok(known);
+    }
+    let found = probe(directory)?;
+    finding.keep(&found);
+    Ok(found)
+}
+
+/// Lets the next [`probe_once`] try again: for whoever could not mount as the last one said.
+pub fn forget_probe(directory: &Path, memory: &Path) {
+    finding(directory, memory).forget();
+}
+
+/// The finding about one directory: another one mounted or made in its place is another directory.
+fn finding(directory: &Path, memory: &Path) -> Finding {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = directory.as_os_str().as_encoded_bytes();
+    let file = memory.join(format!("tiers.{}", Digest::of(place).short()));
+    let which = fs::metadata(directory).map(|found| (found.dev(), found.ino()));
+    Finding::new(file, &which.ok())
 }
 
 /// A version of one file, in all forms, removed at the end.

@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use vzpkg_metadata::Digest;
+use vzpkg_metadata::guard::{FileGuard, Share};
 
 /// A clone of the node's mount `name`, which is made by `make` if there is none yet.
 pub(super) fn acquire(
@@ -74,14 +75,13 @@ pub fn sweep(directory: &Path, keep: &BTreeSet<Digest>) -> Result<usize, MountEr
     Ok(swept)
 }
 
-fn lock(directory: &Path) -> io::Result<File> {
+fn lock(directory: &Path) -> io::Result<FileGuard> {
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(directory.join("lock"))?;
-    file.lock()?;
-    Ok(file)
+    FileGuard::wait(file, Share::Exclusive)
 }
 
 fn is_mounted(place: &Path) -> bool {

@@ -154,6 +154,11 @@ impl Kernel for Linux {
         Ok(rustix::mount::mount_change("/", flags)?)
     }
 
+    fn make_mounts_followers(&self) -> io::Result<()> {
+        let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        Ok(rustix::mount::mount_change("/", flags)?)
+    }
+
     fn pivot_into(&self, root: &OwnedFd) -> io::Result<()> {
         let here = self.open_path(Path::new("/"))?;
         self.attach(root, &here)?;

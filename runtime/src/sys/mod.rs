@@ -50,7 +50,7 @@ pub struct FilterInstruction {
 /// What of the kernel this crate uses to mount and to confine. One call per method; every descriptor closes on exec.
 ///
 /// [`Linux`] does it, [`Recording`] writes it down. Methods that change "the calling process" are for the
-/// single-threaded helper only.
+/// single-threaded helper only; of a process with more threads they change the calling thread.
 pub trait Kernel: Debug {
     /// Opens a context to configure a file system of this type (`fsopen`).
     ///
@@ -157,6 +157,13 @@ pub trait Kernel: Debug {
     /// # Errors
     /// As `mount`.
     fn make_mounts_private(&self) -> io::Result<()>;
+
+    /// No mount travels out of the calling process's mount namespace any more; those of the namespace it came from still
+    /// travel in.
+    ///
+    /// # Errors
+    /// As `mount`.
+    fn make_mounts_followers(&self) -> io::Result<()>;
 
     /// Makes a detached mount the root of the calling process's mount namespace; nothing else stays reachable.
     ///

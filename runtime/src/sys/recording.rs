@@ -177,6 +177,10 @@ impl Kernel for Recording {
         self.call("make mounts private".to_owned())
     }
 
+    fn make_mounts_followers(&self) -> io::Result<()> {
+        self.call("make mounts followers".to_owned())
+    }
+
     fn pivot_into(&self, root: &OwnedFd) -> io::Result<()> {
         let root = self.name(root.as_raw_fd());
         self.call(format!("pivot into {root}"))

@@ -14,7 +14,6 @@ use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::{PackageRef, Transaction};
 use vzpkg_metadata::{ByteSize, Digest, Family};
 use vzpkg_repo_client::{Arrived, Client, Repository, Wanted};
-use vzpkg_runtime::rootfs;
 
 /// One build as a command asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -152,7 +151,7 @@ fn build_with(
 ) -> CommandResult<Result<Published, BuildError>> {
     let wanted = wanted(store, order.repositories, order.transaction, files);
     let ids = store.db.ids_for(&order.template.name)?;
-    let tier = rootfs::probe(&store.layout.store())?.best();
+    let tier = containers::tier(context, store)?;
     let helper = containers::helper();
     let who = node::who(context);
     let request = BuildRequest {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use vzpkg_cache::store::{ContainerRow, GuardName, Store};
 use vzpkg_metadata::{ContainerId, Digest};
 use vzpkg_runtime::HelperCommand;
-use vzpkg_runtime::container::{self, Config, ContainerPaths, ContainerState, RunState, StartSpec};
+use vzpkg_runtime::container::{
+    self, Config, ContainerError, ContainerPaths, ContainerState, RunState, StartSpec,
+};
 use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
 use vzpkg_runtime::rootfs::{self, Lower, Tier};
 
@@ -71,12 +73,25 @@ pub(crate) fn state(
     Ok(container::state(&paths(context, store, id), runtime)?)
 }
 
+/// How versions are mounted here, as found out once after the machine was started.
+///
+/// # Errors
+/// [`Kind::Environment`] where the store takes no scratch directory.
+pub(crate) fn tier(context: &Context, store: &Store) -> CommandResult<Tier> {
+    let probe = rootfs::probe_once(&store.layout.store(), &context.settings.run_directory)?;
+    Ok(probe.best())
+}
+
 /// The version with digest `tree` as the runtime mounts it; a copy as plain files is made where the kernel needs one.
 ///
 /// # Errors
 /// [`Kind::Environment`] where the probe or the copy fails.
-pub(crate) fn lower(store: &Store, tree: &Digest) -> CommandResult<(Tier, Lower)> {
-    let tier = rootfs::probe(&store.layout.store())?.best();
+pub(crate) fn lower(
+    context: &Context,
+    store: &Store,
+    tree: &Digest,
+) -> CommandResult<(Tier, Lower)> {
+    let tier = tier(context, store)?;
     Ok((tier, store.lower(tree, tier)?))
 }
 
@@ -94,15 +109,20 @@ pub(crate) fn start(
     super::relink::recover(context, store, id)?;
     let row = store.db.container(id)?;
     let paths = paths(context, store, id);
-    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
-    let (tier, lower) = lower(store, &row.link)?;
+    let config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let (tier, lower) = lower(context, store, &row.link)?;
     let spec = StartSpec {
         tier,
         lower,
         generation: row.generation,
         shared: Some(shared_mounts(context)),
     };
-    Ok(container::start(&paths, &config, &spec, runtime)?)
+    let started = container::start(&paths, &config, &spec, runtime);
+    if let Err(ContainerError::Mount { .. }) = &started {
+        // The kernel may have changed its mind since it was asked.
+        rootfs::forget_probe(&store.layout.store(), &context.settings.run_directory);
+    }
+    Ok(started?)
 }
 
 /// Unmounts the node's one mount of every version that no running container is linked to.

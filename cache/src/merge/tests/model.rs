@@ -88,6 +88,8 @@ impl Version {
 /// Private entries with their bytes; all objects of all versions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
+    /// The metadata of the root directory of the upper.
+    pub(super) root: Meta,
     pub(super) upper: BTreeMap<RelPath, (UpperEntry, Vec<u8>)>,
     objects: BTreeMap<Digest, Vec<u8>>,
     /// What relinks kept aside, by generation and slot.
@@ -123,7 +125,10 @@ const WHITEOUT: UpperEntry = UpperEntry {
 impl Model {
     /// Knows the objects of these versions.
     pub(super) fn new(versions: &[&Version]) -> Self {
-        let mut model = Self::default();
+        let mut model = Self {
+            root: versions[0].0[&RelPath::root()].node.meta.clone(),
+            ..Self::default()
+        };
         for thing in versions.iter().flat_map(|version| version.0.values()) {
             model
                 .objects
@@ -141,6 +146,7 @@ impl Model {
     pub(super) fn scan(&self) -> UpperScan {
         let entries = self.upper.iter();
         UpperScan {
+            root: self.root.clone(),
             entries: entries
                 .map(|(path, (entry, _))| (path.clone(), entry.clone()))
                 .collect(),
@@ -156,6 +162,10 @@ impl Model {
             .filter(|(path, _)| scan.get(path).is_none() && scan.hidden_by(path).is_none())
             .map(|(path, thing)| (path.clone(), thing.clone()))
             .collect();
+        // The upper's, whatever the version says.
+        if let Some(root) = seen.get_mut(&RelPath::root()) {
+            root.node.meta = self.root.clone();
+        }
         for (path, (entry, bytes)) in &self.upper {
             let kind = match &entry.kind {
                 UpperKind::Whiteout => continue,
@@ -269,6 +279,11 @@ impl Model {
                 continue;
             }
             let slot = u32::try_from(before.len()).unwrap();
+            if edit.path().is_root() {
+                let (meta, opaque) = (self.root.clone(), false);
+                before.insert(RelPath::root(), Before::Directory { meta, opaque });
+                continue;
+            }
             let found = self.upper.get(edit.path()).cloned();
             let was = found.map_or(Before::Nothing, |found| {
                 let node = node_of(&found);
@@ -327,6 +342,14 @@ impl Model {
     fn apply_one(&mut self, edit: &UpperEdit, at: RelPath) {
         let empty = |model: &Self, at: &RelPath| model.scan().below(at).count() <= 1;
         match edit {
+            UpperEdit::SetMeta { meta, .. } if at.is_root() => {
+                self.root = Meta {
+                    mtime: self.root.mtime,
+                    ..meta.clone()
+                };
+            }
+            UpperEdit::EnsureDirectory { .. } | UpperEdit::SetOpaque { opaque: false, .. }
+                if at.is_root() => {}
             UpperEdit::Keep { .. } => {}
             UpperEdit::Reveal { .. } => {
                 assert!(empty(self, &at), "{at} is not empty");

@@ -462,3 +462,30 @@ fn a_private_linker_cache_is_dropped_and_made_again() {
     assert!(model.upper.is_empty());
     assert_eq!(merge.plan.regenerate.len(), 1);
 }
+
+#[test]
+fn the_root_directory_follows_the_version_but_for_what_the_container_changed() {
+    let root = |mode, owner| {
+        let mut version = tree(&[("etc/f", file("1"))]);
+        version.put(&RelPath::root(), dir().mode(mode).owner(owner));
+        version
+    };
+    let (old, new) = (root(0o755, 0), root(0o711, 7));
+    for (private, there) in [((0o755, 0), (0o711, 7)), ((0o700, 0), (0o700, 7))] {
+        let mut model = Model::new(&[&old, &new]);
+        model.root.mode = private.0;
+        let before = model.root.clone();
+        let merge = model.merge(&old, &new, None);
+        let record = model.relink(&merge, 1);
+        assert_eq!((model.root.mode, model.root.uid), there);
+        let mut untouched = model.clone();
+        let back = untouched.merge(&new, &old, Some(&record));
+        untouched.relink(&back, 2);
+        assert_eq!(untouched.root, before);
+        // Changed since: the container's, going back as well.
+        model.root.mode = 0o750;
+        let back = model.merge(&new, &old, Some(&record));
+        model.relink(&back, 2);
+        assert_eq!((model.root.mode, model.root.uid), (0o750, 0));
+    }
+}

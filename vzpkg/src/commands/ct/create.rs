@@ -5,10 +5,7 @@ use crate::cli::{CtCreate, Net, UserNamespace};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, names, node, node_files};
 use crate::output::Tone;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
-use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::template::TemplateArea;
 use vzpkg_metadata::{ContainerId, RelPath};
 use vzpkg_runtime::container::{self, Config, NodeFile};
@@ -104,14 +101,8 @@ fn create(
             content: file.content,
         })
         .collect();
-    let mode = u32::from(store.images.root_mode(&version.digest)?);
-    let made = container::create(&paths, &config, &files).map_err(CommandError::from);
-    // An overlay shows the root directory of its upper: it must be that of the version.
-    let made = made.and_then(|()| {
-        let upper = paths.upper();
-        let set = fs::set_permissions(&upper, fs::Permissions::from_mode(mode));
-        Ok(set.map_err(FileError::on("change the mode of", upper))?)
-    });
+    let root = store.images.root(&version.digest)?;
+    let made = container::create(&paths, &config, &root, &files).map_err(CommandError::from);
     made.inspect_err(|_| drop(store.db.remove_container(id)))
 }
 

@@ -1,14 +1,23 @@
 //! Relinks on real upper directories: forward, back, cut short at every point, and hostile uppers. Root only.
 
-use super::apply::Editor;
-use super::privileged::Node;
-use super::*;
+use super::{Node, ROOT, in_every_tier};
+use crate::container::apply::Editor;
+use crate::container::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use vzpkg_metadata::tree::{Meta, Node as TreeNode, NodeKind};
 use vzpkg_metadata::{ContainerId, Digest, RelPath, Timestamp};
+
+in_every_tier!(
+    privileged_what_a_container_changed_survives_a_relink_a_rollback_and_an_undone_relink,
+    privileged_a_relink_carries_mode_and_owner_of_the_root_there_and_back,
+    privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both,
+    privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command,
+    privileged_a_relink_that_fails_half_way_is_undone,
+    privileged_evil_links_in_an_upper_lead_nowhere,
+);
 
 /// One row of a database.
 #[derive(Debug)]
@@ -80,7 +89,7 @@ fn listing(paths: &ContainerPaths) -> Listing {
 /// A container with private files of every kind, and a plan that does every kind of edit.
 fn prepared(node: &Node, name: &str) -> (ContainerPaths, RelinkPlan) {
     let paths = node.paths(name);
-    create(&paths, &Node::config(&paths), &[]).unwrap();
+    create(&paths, &Node::config(&paths), &ROOT, &[]).unwrap();
     let upper = paths.upper();
     for directory in ["opt", "opt/gone", "opt/hides"] {
         fs::create_dir_all(upper.join(directory)).unwrap();
@@ -179,15 +188,12 @@ const TOOLS: fn(&Journal) -> RelinkTools<'_> = |journal| RelinkTools {
     journal,
 };
 
-#[test]
-#[ignore = "needs root: make check runs it"]
-fn privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both() {
-    let node = Node::new();
-    let (paths, plan) = prepared(&node, "move");
+fn privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both(node: &Node) {
+    let (paths, plan) = prepared(node, "move");
     let (config, journal) = (Node::config(&paths), Journal::new());
     let before = listing(&paths);
     let run = |release: &str, generation| {
-        let spec = Node::spec(node.tree(release), generation);
+        let spec = node.spec(release, generation);
         start(&paths, &config, &spec, &node.runtime).unwrap();
         assert_eq!(
             node.shell(&paths, &format!("test $(cat /etc/release) = {release}")),
@@ -240,13 +246,109 @@ fn privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both() {
     node.assert_clean(&paths);
 }
 
-#[test]
-#[ignore = "needs root: make check runs it"]
-fn privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command() {
-    let node = Node::new();
-    let (_, plan) = prepared(&node, "count");
+/// Relinks a stopped container by these edits.
+fn relink(
+    node: &Node,
+    paths: &ContainerPaths,
+    journal: &Journal,
+    edits: Vec<UpperEdit>,
+) -> Result<Link, RelinkError> {
+    let from = *journal.link.borrow();
+    let to = Digest::of(&from.generation.to_le_bytes());
+    let plan = RelinkPlan {
+        edits,
+        ..RelinkPlan::default()
+    };
+    relink_stopped(paths, from, to, &plan, &node.runtime, &TOOLS(journal))
+}
+
+fn privileged_what_a_container_changed_survives_a_relink_a_rollback_and_an_undone_relink(
+    node: &Node,
+) {
+    let paths = node.paths("mine");
+    let (config, journal) = (Node::config(&paths), Journal::new());
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let run = |release: &str, line: &str| {
+        let generation = journal.link.borrow().generation;
+        start(
+            &paths,
+            &config,
+            &node.spec(release, generation),
+            &node.runtime,
+        )
+        .unwrap();
+        let line = format!("test $(cat /etc/release) = {release} && {line}");
+        assert_eq!(node.shell(&paths, &line), 0, "{line}");
+        stop(&paths, StopMode::Kill, &node.runtime).unwrap();
+    };
+    let change = "echo mine > /etc/mine && echo mine >> /etc/changed && rm /etc/removed && chmod 4711 /bin/busybox \
+                  && mkdir /opt && ln -s ../etc /opt/link";
+    let holds = "test $(cat /etc/mine) = mine && test $(stat -c %s /etc/changed) = 20 && ! test -e /etc/removed \
+                 && test $(stat -c %a /bin/busybox) = 4711 && test -f /opt/link/release";
+    run("1", change);
+    run("1", holds);
+    let before = listing(&paths);
+    let second = relink(node, &paths, &journal, Vec::new()).unwrap();
+    run("2", holds);
+    let back = undo_record(&paths, second).unwrap().inverse();
+    relink(node, &paths, &journal, back).unwrap();
+    run("1", holds);
+    assert_eq!(listing(&paths), before);
+    // An edit that cannot be carried out, after one that can.
+    let edits = vec![
+        UpperEdit::Hide {
+            path: path("etc/mine"),
+        },
+        UpperEdit::Reveal { path: path("opt") },
+    ];
+    relink(node, &paths, &journal, edits).unwrap_err();
+    assert_eq!(journal.link.borrow().generation, 3);
+    assert_eq!(listing(&paths), before);
+    run("1", holds);
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+fn privileged_a_relink_carries_mode_and_owner_of_the_root_there_and_back(node: &Node) {
+    let paths = node.paths("root");
+    let (config, journal) = (Node::config(&paths), Journal::new());
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let run = |expected: &str| {
+        let generation = journal.link.borrow().generation;
+        start(&paths, &config, &node.spec("1", generation), &node.runtime).unwrap();
+        let line = format!("test $(stat -c %a:%u:%g /) = {expected}");
+        assert_eq!(node.shell(&paths, &line), 0, "{line}");
+        stop(&paths, StopMode::Kill, &node.runtime).unwrap();
+    };
+    run("755:0:0");
+    let before = UpperDir::open(&paths.upper()).unwrap().scan().unwrap().root;
+    let meta = Meta {
+        mode: 0o1711,
+        uid: 7,
+        gid: 8,
+        ..before.clone()
+    };
+    let edit = UpperEdit::SetMeta {
+        path: RelPath::root(),
+        meta,
+    };
+    let second = relink(node, &paths, &journal, vec![edit.clone()]).unwrap();
+    run("1711:7:8");
+    let back = undo_record(&paths, second).unwrap().inverse();
+    relink(node, &paths, &journal, back).unwrap();
+    run("755:0:0");
+    // Undone, for what follows cannot be carried out.
+    let impossible = UpperEdit::Reveal { path: path("etc") };
+    relink(node, &paths, &journal, vec![edit, impossible]).unwrap_err();
+    run("755:0:0");
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+fn privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command(node: &Node) {
+    let (_, plan) = prepared(node, "count");
     for done in 0..=plan.edits.len() {
-        let (paths, plan) = prepared(&node, &format!("cut{done}"));
+        let (paths, plan) = prepared(node, &format!("cut{done}"));
         let journal = Journal::new();
         let from = *journal.link.borrow();
         let to = Link {
@@ -280,11 +382,8 @@ fn privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command()
     }
 }
 
-#[test]
-#[ignore = "needs root: make check runs it"]
-fn privileged_a_relink_that_fails_half_way_is_undone() {
-    let node = Node::new();
-    let (paths, mut plan) = prepared(&node, "fails");
+fn privileged_a_relink_that_fails_half_way_is_undone(node: &Node) {
+    let (paths, mut plan) = prepared(node, "fails");
     let (before, journal) = (listing(&paths), Journal::new());
     // The content of the two files is nowhere to be had.
     plan.blobs.clear();
@@ -304,10 +403,7 @@ fn privileged_a_relink_that_fails_half_way_is_undone() {
     assert!(journal.intent.borrow().is_none());
 }
 
-#[test]
-#[ignore = "needs root: make check runs it"]
-fn privileged_evil_links_in_an_upper_lead_nowhere() {
-    let node = Node::new();
+fn privileged_evil_links_in_an_upper_lead_nowhere(node: &Node) {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("f"), "outside").unwrap();
     for (name, edit) in [
@@ -349,7 +445,7 @@ fn privileged_evil_links_in_an_upper_lead_nowhere() {
         ),
     ] {
         let paths = node.paths(name);
-        create(&paths, &Node::config(&paths), &[]).unwrap();
+        create(&paths, &Node::config(&paths), &ROOT, &[]).unwrap();
         symlink(outside.path(), paths.upper().join("evil")).unwrap();
         let journal = Journal::new();
         let plan = RelinkPlan {

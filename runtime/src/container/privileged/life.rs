@@ -1,0 +1,164 @@
+//! A container's life: created, started, used, stopped, destroyed; and starts that fail or were cut short.
+
+use super::in_every_tier;
+use super::node::{Node, ROOT};
+use crate::container::*;
+use crate::oci::OciRuntime as _;
+use crate::rootfs::{self, MountSpec, Tier};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+in_every_tier!(
+    privileged_a_container_lives_and_leaves_nothing,
+    privileged_exec_tells_a_missing_command_from_one_that_cannot_run,
+    privileged_a_start_that_was_cut_short_is_cleared_by_the_next,
+    privileged_the_root_of_a_running_container_is_in_no_mount_of_the_host,
+    privileged_a_start_that_fails_leaves_nothing_mounted,
+);
+
+const GENTLE: StopMode = StopMode::Gentle(Duration::from_secs(10));
+
+fn privileged_a_container_lives_and_leaves_nothing(node: &Node) {
+    let paths = node.paths("life");
+    let config = Node::config(&paths);
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let spec = node.spec("1", 1);
+    let pid = start(&paths, &config, &spec, &node.runtime).unwrap();
+    let now = state(&paths, &node.runtime).unwrap();
+    assert_eq!((now.state, now.pid), (RunState::Running, Some(pid)));
+    assert!(matches!(
+        start(&paths, &config, &spec, &node.runtime),
+        Err(ContainerError::Running(_))
+    ));
+    // Root inside is nobody in particular outside.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("Uid:\t300000\t"), "{status}");
+    assert_eq!(
+        node.shell(&paths, "test $(id -u) = 0 && test -s /etc/machine-id"),
+        0
+    );
+    assert_eq!(node.shell(&paths, "exit 42"), 42);
+    assert_eq!(node.shell(&paths, "kill -9 $$"), 137);
+    assert_eq!(
+        node.shell(&paths, "echo x > /etc/mine; touch /tmp/t /run/r"),
+        0
+    );
+    // The upper holds ids as the container sees them.
+    assert_eq!(
+        fs::metadata(paths.upper().join("etc/mine")).unwrap().uid(),
+        0
+    );
+    assert!(!paths.upper().join("tmp").exists());
+    stop(&paths, GENTLE, &node.runtime).unwrap();
+    assert_eq!(
+        state(&paths, &node.runtime).unwrap().state,
+        RunState::Stopped
+    );
+    node.assert_clean(&paths);
+    stop(&paths, GENTLE, &node.runtime).unwrap();
+    destroy(&paths, &node.runtime).unwrap();
+    assert!(!paths.private.exists() && !paths.root.exists());
+    assert!(matches!(
+        destroy(&paths, &node.runtime),
+        Err(ContainerError::Unknown(_))
+    ));
+}
+
+fn privileged_exec_tells_a_missing_command_from_one_that_cannot_run(node: &Node) {
+    let paths = node.paths("exec");
+    let config = Node::config(&paths);
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let run = |command: &str| {
+        let spec = ExecSpec {
+            argv: vec![command.to_owned()],
+            ..ExecSpec::default()
+        };
+        exec(&paths, &config, &spec, &node.runtime)
+    };
+    assert!(matches!(run("true"), Err(ContainerError::NotRunning(_))));
+    start(&paths, &config, &node.spec("1", 1), &node.runtime).unwrap();
+    for (command, code) in [
+        ("no-such", exec::code::NOT_FOUND),
+        ("", exec::code::NOT_FOUND),
+        ("/etc", exec::code::NOT_FOUND),
+        ("/etc/release", exec::code::NOT_EXECUTABLE),
+        // A link that leads out of the container leads back into it.
+        ("../../../../../../no-such", exec::code::NOT_FOUND),
+    ] {
+        assert_eq!(
+            exec::exit_code(&run(command).unwrap_err()),
+            code,
+            "{command}"
+        );
+    }
+    assert_eq!(run("true").unwrap(), 0);
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+fn privileged_a_start_that_was_cut_short_is_cleared_by_the_next(node: &Node) {
+    let paths = node.paths("cut");
+    let config = Node::config(&paths);
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let spec = node.spec("1", 1);
+    start(&paths, &config, &spec, &node.runtime).unwrap();
+    let described = fs::read(paths.bundle.join("config.json")).unwrap();
+    // Killed from outside, as by a crash: the runtime's state, bundle and cgroups stay.
+    node.runtime.kill(&paths.id, libc::SIGKILL, false).unwrap();
+    while state(&paths, &node.runtime).unwrap().state != RunState::Stopped {
+        std::thread::yield_now();
+    }
+    // Something mounted in the place of the root file system.
+    let mount = MountSpec::new(Tier::Directory, spec.lower.clone());
+    rootfs::mount(&mount, &paths.root).unwrap();
+    start(&paths, &config, &spec, &node.runtime).unwrap();
+    assert_eq!(node.shell(&paths, "cat /etc/release"), 0);
+    stop(&paths, StopMode::Kill, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+    // Killed while the runtime was at work: process 1 is there and waits.
+    fs::create_dir_all(&paths.bundle).unwrap();
+    fs::write(paths.bundle.join("config.json"), described).unwrap();
+    let mount = mount.with_upper(paths.upper(), paths.work(1));
+    let mut runtime = Command::new(node.runtime.program());
+    runtime.arg("--root").arg(node.path().join("oci"));
+    runtime.args(["create", "--bundle"]).arg(&paths.bundle);
+    runtime.arg(paths.id.as_str()).stdin(Stdio::null());
+    runtime.stdout(Stdio::null()).stderr(Stdio::null());
+    let root = rootfs::assemble(&mount).unwrap();
+    let made = rootfs::aside(root, &paths.root, || runtime.status().unwrap());
+    assert!(made.unwrap().success());
+    let now = state(&paths, &node.runtime).unwrap();
+    assert_eq!(now.state, RunState::Created);
+    start(&paths, &config, &spec, &node.runtime).unwrap();
+    assert_eq!(node.shell(&paths, "cat /etc/release"), 0);
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+fn privileged_the_root_of_a_running_container_is_in_no_mount_of_the_host(node: &Node) {
+    let paths = node.paths("aside");
+    let config = Node::config(&paths);
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    start(&paths, &config, &node.spec("1", 1), &node.runtime).unwrap();
+    let root = paths.root.to_str().unwrap();
+    let left: Vec<String> = node.mounts();
+    assert!(!left.iter().any(|line| line.contains(root)), "{left:?}");
+    assert_eq!(fs::read_dir(&paths.root).unwrap().count(), 0);
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+fn privileged_a_start_that_fails_leaves_nothing_mounted(node: &Node) {
+    let paths = node.paths("fails");
+    let mut config = Node::config(&paths);
+    create(&paths, &config, &ROOT, &[]).unwrap();
+    let spec = node.spec("1", 1);
+    config.init = vec!["/no/such/init".to_owned()];
+    let error = start(&paths, &config, &spec, &node.runtime).unwrap_err();
+    assert!(matches!(error, ContainerError::Oci(_)), "{error}");
+    assert!(error.to_string().contains("/no/such/init"), "{error}");
+    node.assert_clean(&paths);
+    destroy(&paths, &node.runtime).unwrap();
+}
