@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::staging::Staging;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use vzpkg_metadata::Digest;
@@ -146,13 +146,22 @@ impl Objects {
         Ok((digest, size))
     }
 
-    /// Stores the bytes of an open file from its current position, at most `limit`. Always a copy: the store never
-    /// shares an inode with a file that somebody may write to.
+    /// Stores the bytes of an open file from its start, at most `limit`. Always a copy: the store never shares an inode
+    /// with a file that somebody may write to. A large one is hashed first, for it may be there already.
     ///
     /// # Errors
     /// As [`Self::put_reader`].
     pub fn put_file(&self, file: &File, limit: u64) -> Result<(Digest, u64), ObjectError> {
-        self.put_reader(&mut &*file, limit)
+        let mut file = file;
+        let length = file.metadata().map_err(ObjectError::Source)?.len();
+        if (IN_MEMORY..=limit).contains(&length) {
+            let (size, digest) = hash_file(file).map_err(ObjectError::Source)?;
+            if self.reuse(&digest, size)? {
+                return Ok((digest, size));
+            }
+            file.rewind().map_err(ObjectError::Source)?;
+        }
+        self.put_reader(&mut file, limit)
     }
 
     /// Opens an object for reading. Its bytes are not hashed.
@@ -193,6 +202,31 @@ impl Objects {
         }
     }
 
+    /// Copies the whole object, which has `size` bytes, to `out` and checks it against its name, once per open store.
+    /// An error may come after some of it was written.
+    ///
+    /// # Errors
+    /// [`ObjectError::Damaged`], [`ObjectError::Missing`], [`ObjectError::Source`] if `out` fails, else
+    /// [`ObjectError::File`].
+    pub fn copy_to(
+        &self,
+        digest: &Digest,
+        size: u64,
+        out: &mut dyn io::Write,
+    ) -> Result<(), ObjectError> {
+        if !self.reuse(digest, size)? {
+            let (_, found) = self.hash(digest)?;
+            return Err(ObjectError::Damaged { digest: *digest, found });
+        }
+        let mut file = self.open(digest)?;
+        let copied = io::copy(&mut file, out).map_err(ObjectError::Source)?;
+        if copied == size {
+            Ok(())
+        } else {
+            Err(ObjectError::Source(io::ErrorKind::UnexpectedEof.into()))
+        }
+    }
+
     /// Whether an object is there. Says nothing about its bytes.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.path(digest).exists()
@@ -221,7 +255,7 @@ impl Objects {
     /// As [`Self::open`].
     pub fn hash(&self, digest: &Digest) -> Result<(u64, Digest), ObjectError> {
         let file = self.open(digest)?;
-        hash_file(file)
+        hash_file(&file)
             .map_err(FileError::on("read", self.path(digest)))
             .map_err(ObjectError::from)
     }
@@ -252,7 +286,7 @@ impl Objects {
     }
 }
 
-fn hash_file(mut file: File) -> io::Result<(u64, Digest)> {
+fn hash_file(mut file: &File) -> io::Result<(u64, Digest)> {
     let mut hasher = Hasher::new();
     let mut chunk =
         vec![0; CHUNK.min(usize::try_from(file.metadata()?.len()).unwrap_or(CHUNK) + 1)];

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! tools     bootstrap: all packages of the transaction laid over each other, no script run; else the base   tools
+//! offer     the packages that come, unpacked already: headers as they came, contents from the store          offer, stored
 //! accounts  useradd and groupadd that know the ids of the template come first in PATH                      accounts
 //! run       removals, then everything that comes, each in one rpm run on the target                        transaction
 //! times     install times in the database become the epoch, then rpm itself builds the database anew       database
@@ -13,6 +14,8 @@ mod accounts;
 mod berkeley;
 mod database;
 mod headers;
+mod offer;
+mod stored;
 mod tools;
 mod transaction;
 
@@ -50,7 +53,7 @@ impl Backend for RpmBackend {
             None => (tools::empty_target(plan)?, tools::from_packages(plan)?),
             Some(base) => (base.clone(), tools::from_base(base)?),
         };
-        let mut binds = transaction::offer_packages(plan, staging)?;
+        let mut binds = vec![offer::packages(plan, staging)?];
         binds.push(database::exchange(staging)?);
         binds.push(accounts::commands(plan, staging)?);
         let mut assembly = Assembly {

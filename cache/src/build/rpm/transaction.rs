@@ -3,33 +3,16 @@
 //! Every package was verified against the signed index when it was fetched and again when it was imported, so rpm need
 //! not know a key. Dependencies are left for rpm to check: an answer of the resolver that it does not accept is an error.
 
+use super::offer::{self, Form};
 use super::{COMMANDS, PACKAGES, TARGET};
 use crate::build::run::failure;
 use crate::build::{BuildError, Plan, Session};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::transaction::{Action, PackageRef, Step};
-use vzpkg_runtime::sandbox::{Bind, RunCommand, RunOutcome, RunStatus};
+use vzpkg_runtime::sandbox::{RunCommand, RunOutcome, RunStatus};
 
 /// The path that scriptlets get besides ours, as rpm's own macro has it.
 const SCRIPT_PATH: &str = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/X11R6/bin";
-
-/// Makes the files of all packages that come visible to the tools.
-pub(super) fn offer_packages(plan: &Plan<'_>, staging: &Path) -> Result<Vec<Bind>, BuildError> {
-    let directory = staging.join("packages");
-    fs::create_dir(&directory).map_err(FileError::on("create directory", &directory))?;
-    for package in plan.incoming {
-        let source = plan.file(package)?;
-        let place = directory.join(format!("{}.rpm", package.sha256));
-        // On another file system the file is copied; the sandbox sees either read-only.
-        if fs::hard_link(source, &place).is_err() {
-            fs::copy(source, &place).map_err(FileError::on("copy", source))?;
-        }
-    }
-    Ok(vec![Bind::read_only(directory, PACKAGES)])
-}
 
 /// Carries out the transaction.
 pub(super) fn run(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), BuildError> {
@@ -60,14 +43,17 @@ pub(super) fn run(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), Buil
         |step: &Step| step.action == Action::Install && before.contains(step.package.name.as_str());
     let incoming = || plan.request.transaction.incoming();
     install(
+        plan,
         session,
         incoming().filter(|step| !beside(step)),
         "--upgrade",
     )?;
-    install(session, incoming().filter(|step| beside(step)), "--install")
+    let beside = incoming().filter(|step| beside(step));
+    install(plan, session, beside, "--install")
 }
 
 fn install<'a>(
+    plan: &Plan<'_>,
     session: &mut Session<'_>,
     steps: impl Iterator<Item = &'a Step>,
     action: &str,
@@ -79,6 +65,9 @@ fn install<'a>(
         return Ok(());
     }
     let mut argv = rpm(&[action, "--nosignature"]);
+    if offer::form(plan) == Form::Unpacked {
+        argv.extend(["--nodigest", "--nofiledigest"].map(str::to_owned));
+    }
     if action == "--upgrade" {
         argv.push("--oldpackage".to_owned());
     }

@@ -6,6 +6,7 @@
 //! comes twice is an error, and so is one that is missing.
 
 use super::header::{FileInfo, TYPE_MASK};
+use super::skeleton::Skeleton;
 use crate::import::unpack::ContentSink;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -62,7 +63,7 @@ pub(super) enum Content {
     SameAs(usize),
 }
 
-/// Reads the whole stream; returns what it holds of each file, in the order of `files`.
+/// Reads the whole stream; returns what it holds of each file, in the order of `files`, and the stream without contents.
 ///
 /// # Errors
 /// [`CpioError`] names the member and the rule it breaks. What the sink took so far is unreferenced.
@@ -70,7 +71,7 @@ pub(super) fn read(
     stream: &mut dyn Read,
     files: &[FileInfo],
     sink: &mut dyn ContentSink,
-) -> Result<Vec<Content>, CpioError> {
+) -> Result<(Vec<Content>, Skeleton), CpioError> {
     let mut by_path = BTreeMap::new();
     for (index, file) in files.iter().enumerate() {
         if by_path.insert(&file.path, index).is_some() {
@@ -85,12 +86,14 @@ pub(super) fn read(
         links: Links::find(files),
         seen: vec![None; files.len()],
         sink,
+        skeleton: Skeleton::default(),
     };
     while let Some(member) = reader.member()? {
         reader.take(&member)?;
     }
     reader.end()?;
-    resolve(files, &reader.seen, &reader.links)
+    let contents = resolve(files, &reader.seen, &reader.links)?;
+    Ok((contents, reader.skeleton))
 }
 
 /// One member, before its content.
@@ -111,6 +114,7 @@ struct Reader<'a> {
     links: Links,
     seen: Vec<Seen>,
     sink: &'a mut dyn ContentSink,
+    skeleton: Skeleton,
 }
 
 impl Reader<'_> {
@@ -120,6 +124,7 @@ impl Reader<'_> {
             .read_exact(&mut bytes)
             .map_err(CpioError::Stream)?;
         self.position += length as u64;
+        self.skeleton.literal(&bytes);
         Ok(bytes)
     }
 
@@ -243,6 +248,7 @@ impl Reader<'_> {
             .map_err(CpioError::Stream)?;
         let read = counted.read;
         self.position += read;
+        self.skeleton.content(digest, size);
         if read == size {
             Ok(digest)
         } else {

@@ -126,6 +126,8 @@ impl FileFlags {
 #[derive(Debug)]
 pub(super) struct RpmHeader {
     metadata: PackageMetadata,
+    /// Lead and signature header with their padding: all that stands before the main header.
+    pub(super) lead: Vec<u8>,
     /// The main header as it stands in the file.
     pub(super) bytes: Vec<u8>,
 }
@@ -146,9 +148,11 @@ pub(super) fn read(file: &mut dyn Read) -> Result<RpmHeader, HeaderError> {
     let metadata = parsed
         .map_err(|_panic| HeaderError::Damaged)?
         .map_err(HeaderError::Parse)?;
+    let bytes = all.split_off(start);
     let header = RpmHeader {
         metadata,
-        bytes: all.split_off(start),
+        lead: all,
+        bytes,
     };
     match catch_unwind(AssertUnwindSafe(|| header.metadata.is_source_package())) {
         Ok(false) => Ok(header),

@@ -9,13 +9,17 @@ mod cpio;
 mod header;
 mod payload;
 pub mod record;
+mod skeleton;
 
 pub use cpio::CpioError;
 pub use header::HeaderError;
 
 use super::unpack::{ContentSink, UnpackLimits};
+pub(crate) use skeleton::Skeleton;
+
 use cpio::Content;
 use header::{FileInfo, RpmHeader};
+use payload::Compression;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind, Tree};
@@ -23,6 +27,13 @@ use vzpkg_metadata::{ByteSize, RelPath, Timestamp};
 
 /// The name under which control data holds the main header, byte by byte.
 pub const HEADER: &str = "header";
+
+/// The name under which control data holds what stands before the main header: lead and signature header.
+pub(crate) const LEAD: &str = "lead";
+
+/// The name under which control data holds the payload without its contents: a [`Wrapping`], then a [`Skeleton`]. Absent
+/// where [`wrapping`] says `None`.
+const PAYLOAD: &str = "payload";
 
 /// The name under which control data holds owners that are not root: `user group path` lines.
 pub const OWNERS: &str = "owners";
@@ -50,7 +61,7 @@ pub struct RpmContents {
     pub arch: String,
     /// Its files, with paths as shipped; ghosts are absent.
     pub tree: Tree,
-    /// [`HEADER`], [`OWNERS`] and scriptlets.
+    /// [`HEADER`], [`OWNERS`], scriptlets, and what the payload is besides its contents.
     pub control: BTreeMap<String, Vec<u8>>,
     /// Configuration files: digest in hexadecimal digits, then `noreplace` and `missingok` after spaces.
     pub conffiles: BTreeMap<RelPath, String>,
@@ -110,13 +121,16 @@ pub fn read(
 ) -> Result<RpmContents, RpmError> {
     let header = header::read(&mut file)?;
     let files = header.files()?;
-    let mut stream = payload::open(file, bounds.stream).map_err(RpmError::Compression)?;
-    let contents = match cpio::read(&mut stream, &files, sink) {
+    let opened = payload::open(file, bounds.stream).map_err(RpmError::Compression)?;
+    let (compression, mut stream) = opened;
+    let (contents, skeleton) = match cpio::read(&mut stream, &files, sink) {
         Err(CpioError::Stream(_)) if stream.is_exceeded() => {
             return Err(RpmError::TooLarge(ByteSize(bounds.stream)));
         }
         read => read?,
     };
+    let wrapping = wrapping(&header, compression, &files, &contents);
+    let kept = wrapping.and_then(|wrapping| Some((wrapping, skeleton.encode()?)));
     Ok(RpmContents {
         name: record::name(&header)?,
         version: record::version(&header)?,
@@ -124,8 +138,61 @@ pub fn read(
         record: record::write(&header, &files)?,
         tree: tree(&files, &contents)?,
         conffiles: conffiles(&files),
-        control: control(header, &files),
+        control: control(header, &files, kept),
     })
+}
+
+/// What a payload must be wrapped in to be read by an rpm that goes by the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    /// Nothing: what reads gzip passes on what is none.
+    Plain,
+    /// An xz container.
+    Xz,
+    /// A zstd frame.
+    Zstd,
+}
+
+/// How the payload could be handed to rpm unpacked, without rpm checking anything that was not checked here: every file
+/// has the sha256 that the header gives it. `None` where it has another digest, or a compression that cannot hold bytes
+/// as they are.
+fn wrapping(
+    header: &RpmHeader,
+    compression: Compression,
+    files: &[FileInfo],
+    contents: &[Content],
+) -> Option<Wrapping> {
+    const SHA256: u64 = 8;
+    let stated = header.text(1125).unwrap_or_else(|| "gzip".to_owned());
+    let wrapping = match (stated.as_str(), compression) {
+        ("gzip", Compression::Gzip) => Wrapping::Plain,
+        ("xz", Compression::Xz) => Wrapping::Xz,
+        ("zstd", Compression::Zstd) => Wrapping::Zstd,
+        _ => return None,
+    };
+    let regular = || {
+        let all = files.iter().zip(contents);
+        all.filter_map(|(file, content)| match content {
+            Content::File(digest) => Some((file, digest)),
+            // A link has the digest of the file whose name it is, or it would not be taken for one.
+            Content::None | Content::SameAs(_) => None,
+        })
+    };
+    let sound = header.number(5011) == Some(SHA256)
+        && regular().all(|(file, digest)| file.digest == digest.to_string());
+    (sound || regular().next().is_none()).then_some(wrapping)
+}
+
+/// How the payload of an imported package is wrapped, and what it is but for its contents.
+pub(crate) fn unpacked_payload(
+    control: &BTreeMap<String, Vec<u8>>,
+) -> Option<(Wrapping, Skeleton)> {
+    let (wrapping, skeleton) = control.get(PAYLOAD)?.split_first()?;
+    let known = [Wrapping::Plain, Wrapping::Xz, Wrapping::Zstd];
+    let wrapping = known
+        .into_iter()
+        .find(|known| *known as u8 == *wrapping)?;
+    Some((wrapping, Skeleton::decode(skeleton)?))
 }
 
 fn tree(files: &[FileInfo], contents: &[Content]) -> Result<Tree, RpmError> {
@@ -232,7 +299,11 @@ fn conffiles(files: &[FileInfo]) -> BTreeMap<RelPath, String> {
         .collect()
 }
 
-fn control(header: RpmHeader, files: &[FileInfo]) -> BTreeMap<String, Vec<u8>> {
+fn control(
+    header: RpmHeader,
+    files: &[FileInfo],
+    payload: Option<(Wrapping, Vec<u8>)>,
+) -> BTreeMap<String, Vec<u8>> {
     let mut control: BTreeMap<String, Vec<u8>> = SCRIPTLETS
         .iter()
         .filter_map(|(name, tag)| Some(((*name).to_owned(), header.text(*tag)?.into_bytes())))
@@ -243,6 +314,12 @@ fn control(header: RpmHeader, files: &[FileInfo]) -> BTreeMap<String, Vec<u8>> {
         .map(|file| format!("{} {} {}\n", file.owner.0, file.owner.1, file.path))
         .collect();
     control.insert(OWNERS.to_owned(), owners.concat().into_bytes());
+    if let Some((wrapping, skeleton)) = payload {
+        let mut kept = vec![wrapping as u8];
+        kept.extend(skeleton);
+        control.insert(PAYLOAD.to_owned(), kept);
+        control.insert(LEAD.to_owned(), header.lead);
+    }
     control.insert(HEADER.to_owned(), header.bytes);
     control
 }

@@ -8,6 +8,31 @@ const XZ_MEMORY: u64 = 256 << 20;
 /// The log of the largest zstd window: 128 MiB, what `zstd --ultra --long=27` asks for.
 const ZSTD_WINDOW: u32 = 27;
 
+/// How a payload is compressed, as its first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    Gzip,
+    Xz,
+    Zstd,
+    Bzip2,
+    Lzma,
+    None,
+}
+
+impl Compression {
+    fn of(start: &[u8]) -> Self {
+        let known: [(&[u8], Self); 5] = [
+            (&[0x1f, 0x8b], Self::Gzip),
+            (b"\xfd7zXZ\0", Self::Xz),
+            (&[0x28, 0xb5, 0x2f, 0xfd], Self::Zstd),
+            (b"BZh", Self::Bzip2),
+            (&[0x5d, 0, 0], Self::Lzma),
+        ];
+        let found = known.iter().find(|(magic, _)| start.starts_with(magic));
+        found.map_or(Self::None, |(_, compression)| *compression)
+    }
+}
+
 /// Opens a payload. The header's claim about compression is not asked: the stream says it itself.
 ///
 /// # Errors
@@ -15,31 +40,33 @@ const ZSTD_WINDOW: u32 = 27;
 pub(super) fn open<'a>(
     file: impl Read + 'a,
     limit: u64,
-) -> io::Result<Bounded<Box<dyn Read + 'a>>> {
+) -> io::Result<(Compression, Bounded<Box<dyn Read + 'a>>)> {
     let mut stream = BufReader::with_capacity(256 << 10, file);
-    let start = stream.fill_buf()?;
-    let inner: Box<dyn Read + 'a> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(stream))
-    } else if start.starts_with(b"\xfd7zXZ\0") {
-        let decoder = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0)?;
-        Box::new(liblzma::bufread::XzDecoder::new_stream(stream, decoder))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let mut decoder = zstd::Decoder::with_buffer(stream)?;
-        decoder.window_log_max(ZSTD_WINDOW)?;
-        Box::new(decoder)
-    } else if start.starts_with(b"BZh") {
-        Box::new(bzip2::bufread::MultiBzDecoder::new(stream))
-    } else if start.starts_with(&[0x5d, 0, 0]) {
-        let decoder = liblzma::stream::Stream::new_lzma_decoder(XZ_MEMORY)?;
-        Box::new(liblzma::bufread::XzDecoder::new_stream(stream, decoder))
-    } else {
-        Box::new(stream)
+    let compression = Compression::of(stream.fill_buf()?);
+    let inner: Box<dyn Read + 'a> = match compression {
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stream)),
+        Compression::Xz => {
+            let decoder = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(stream, decoder))
+        }
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(stream)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            Box::new(decoder)
+        }
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stream)),
+        Compression::Lzma => {
+            let decoder = liblzma::stream::Stream::new_lzma_decoder(XZ_MEMORY)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(stream, decoder))
+        }
+        Compression::None => Box::new(stream),
     };
-    Ok(Bounded {
+    let stream = Bounded {
         inner,
         left: limit,
         exceeded: false,
-    })
+    };
+    Ok((compression, stream))
 }
 
 /// A stream that fails, rather than ends, when it yields more than it may.
