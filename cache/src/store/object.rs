@@ -216,7 +216,10 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         if !self.reuse(digest, size)? {
             let (_, found) = self.hash(digest)?;
-            return Err(ObjectError::Damaged { digest: *digest, found });
+            return Err(ObjectError::Damaged {
+                digest: *digest,
+                found,
+            });
         }
         let mut file = self.open(digest)?;
         let copied = io::copy(&mut file, out).map_err(ObjectError::Source)?;

@@ -15,16 +15,17 @@ use std::time::Duration;
 use tempfile::TempDir;
 use vzpkg_cache::build::{BuildError, BuildRequest, build};
 use vzpkg_cache::import::unpack::{ContentSink, UnpackLimits};
-use vzpkg_cache::import::{Fetched, rpm};
+use vzpkg_cache::import::{Fetched, import, rpm};
 use vzpkg_cache::store::{Store, VersionRecord};
 use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::template::{Template, TemplateArea, UrlMap};
 use vzpkg_metadata::transaction::{Action, PackageRef, Reason, Step, Transaction};
+use vzpkg_metadata::tree::NodeKind;
 use vzpkg_metadata::{ByteSize, Digest, Family, RelPath, TemplateName};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::rootfs::{Tier, probe};
-use vzpkg_runtime::sandbox::{RunCommand, Sandbox, SandboxSpec};
+use vzpkg_runtime::sandbox::{RunCommand, RunStatus, Sandbox, SandboxSpec};
 use vzpkg_tests::fixtures::fixture;
 use vzpkg_tests::rpm_writer::Rpm;
 
@@ -48,6 +49,7 @@ struct Node {
     template: Template,
     tier: Tier,
     ids: BTreeMap<String, Ids>,
+    timeout: Duration,
 }
 
 fn helper() -> HelperCommand {
@@ -69,6 +71,7 @@ impl Node {
             template,
             tier: probed.best(),
             ids: BTreeMap::new(),
+            timeout: Duration::from_mins(5),
         }
     }
 
@@ -120,7 +123,7 @@ impl Node {
             helper: &helper(),
             tier: self.tier,
             threads,
-            timeout: Duration::from_mins(5),
+            timeout: self.timeout,
             who: "a test",
             why: "to see whether it works",
             now: 1_800_000_000,
@@ -504,4 +507,78 @@ fn privileged_a_failing_pre_script_is_named_and_publishes_nothing() {
         .expect("versions")
         .count();
     assert_eq!(versions, 1);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_packages_handed_over_unpacked_and_as_they_came_give_one_version() {
+    let unpacked = Node::new();
+    let set = centos_7_6();
+    let one = unpacked.build(None, installs(set.clone()), 2);
+
+    let original = Node::new();
+    for fetched in &set {
+        let (manifest, _) = import(&original.store, Family::Rpm, fetched).expect("imported");
+        let mut manifest = (*manifest).clone();
+        assert!(
+            manifest.control.remove("lead").is_some()
+                && manifest.control.remove("payload").is_some(),
+            "{} would not be handed over unpacked",
+            manifest.name
+        );
+        original.store.packages.put(&manifest).expect("it is put");
+    }
+    let two = original.build(None, installs(set), 2);
+    assert_eq!(one.digest, two.digest);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_damaged_object_of_a_package_is_found_before_rpm_runs() {
+    let node = Node::new();
+    let set = centos_7_6();
+    for fetched in &set {
+        import(&node.store, Family::Rpm, fetched).expect("imported");
+    }
+    node.store.sync().expect("synced");
+    let bash = set.iter().find(|f| f.package.name.as_str() == "bash");
+    let manifest = node.store.packages.get(&bash.expect("bash").package.sha256);
+    let tree = manifest.expect("readable").expect("imported").tree;
+    let node_of_bash = tree.node(&"usr/bin/bash".parse().expect("a path"));
+    let NodeKind::File { digest, size } = node_of_bash.expect("bash").kind else {
+        panic!("no file");
+    };
+    let object = node.store.objects.path(&digest);
+    fs::write(&object, vec![0; usize::try_from(size).expect("small")]).expect("damaged");
+    // Another process than the one that imported it knows nothing of it.
+    let node = Node {
+        store: store_at(node.directory.path()),
+        ..node
+    };
+    let error = node
+        .try_build(None, installs(set), 2)
+        .expect_err("the object is damaged");
+    assert!(chain(&error).contains("is damaged"), "{}", chain(&error));
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_script_that_does_not_end_is_named() {
+    let mut node = Node::new();
+    let one = node.build(None, installs(centos_7_6()), 2);
+    let made = node.directory.path().join("made");
+    let bad = ours("endless")
+        .section("%post", "echo waits; sleep 100000")
+        .build(&made);
+    // Long enough for rpm to come to the script on a busy machine.
+    node.timeout = Duration::from_secs(20);
+    let error = node
+        .try_build(Some(&one), installs(packages(&[bad])), 2)
+        .expect_err("it does not end");
+    let BuildError::Script(failure) = error else {
+        panic!("{}", chain(&error));
+    };
+    assert_eq!(failure.package.as_deref(), Some("endless-1-1.noarch"));
+    assert_eq!(failure.script, "%post script");
+    assert_eq!(failure.status, RunStatus::TimedOut);
 }

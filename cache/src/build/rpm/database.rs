@@ -100,7 +100,7 @@ pub(super) fn settle_times(
     if !outcome.success() {
         return Err(failure(None, "cp", &outcome));
     }
-    rpm_run(session, rpm(&["--rebuilddb"]))
+    rpm_run(plan, session, rpm(&["--rebuilddb"]))
 }
 
 /// Opens a file of the exchange directory, into which a scriptlet that left its chroot could have put anything: a link

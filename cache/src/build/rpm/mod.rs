@@ -12,6 +12,7 @@
 
 mod accounts;
 mod berkeley;
+mod culprit;
 mod database;
 mod headers;
 mod offer;

@@ -9,7 +9,7 @@ use super::PACKAGES;
 use super::stored::Stored;
 use crate::build::{BuildError, Plan};
 use crate::import::rpm::{HEADER, LEAD, Skeleton, Wrapping, unpacked_payload};
-use crate::store::{Objects, ObjectError, PackageManifest};
+use crate::store::{ObjectError, Objects, PackageManifest};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};

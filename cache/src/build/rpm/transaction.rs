@@ -4,7 +4,7 @@
 //! not know a key. Dependencies are left for rpm to check: an answer of the resolver that it does not accept is an error.
 
 use super::offer::{self, Form};
-use super::{COMMANDS, PACKAGES, TARGET};
+use super::{COMMANDS, PACKAGES, TARGET, culprit};
 use crate::build::run::failure;
 use crate::build::{BuildError, Plan, Session};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub(super) fn run(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), Buil
         // What is left without its dependencies here gets them back, or goes, in the same transaction.
         let mut argv = rpm(&["--erase", "--nodeps"]);
         argv.extend(erased);
-        rpm_run(session, argv)?;
+        rpm_run(plan, session, argv)?;
     }
     let before: BTreeSet<&str> = plan
         .request
@@ -73,7 +73,7 @@ fn install<'a>(
     }
     let file = |package: &PackageRef| format!("{PACKAGES}/{}.rpm", package.sha256);
     argv.extend(packages.into_iter().map(file));
-    rpm_run(session, argv)
+    rpm_run(plan, session, argv)
 }
 
 /// rpm on the target.
@@ -84,13 +84,22 @@ pub(super) fn rpm(arguments: &[&str]) -> Vec<String> {
     words.map(|word| (*word).to_owned()).collect()
 }
 
-/// Runs rpm; a failure names the package and scriptlet that rpm names.
-pub(super) fn rpm_run(session: &mut Session<'_>, argv: Vec<String>) -> Result<(), BuildError> {
+/// Runs rpm; a failure names the package and scriptlet that failed or did not end.
+pub(super) fn rpm_run(
+    plan: &Plan<'_>,
+    session: &mut Session<'_>,
+    argv: Vec<String>,
+) -> Result<(), BuildError> {
     let outcome = session.run(&RunCommand::new(argv))?;
     if outcome.success() {
         return Ok(());
     }
-    Err(match culprit(&outcome) {
+    if outcome.status == RunStatus::TimedOut
+        && let Some((package, script)) = culprit::hung(plan, session)?
+    {
+        return Err(failure(Some(package), script, &outcome));
+    }
+    Err(match culprit::failed(&outcome) {
         Some((package, script, status)) => {
             failure(Some(package), script, &RunOutcome { status, ..outcome })
         }
@@ -113,47 +122,5 @@ fn full_name(package: &PackageRef) -> String {
     match package.version.split_once(':') {
         Some((epoch, version)) => format!("{epoch}:{}-{version}.{}", package.name, package.arch),
         None => format!("{}-{}.{}", package.name, package.version, package.arch),
-    }
-}
-
-/// `error: %pre(nginx-1.2-3.x86_64) scriptlet failed, exit status 7`
-fn culprit(outcome: &RunOutcome) -> Option<(String, String, RunStatus)> {
-    let text = String::from_utf8_lossy(&outcome.tail);
-    text.lines().find_map(|line| {
-        let (script, rest) = line.strip_prefix("error: ")?.split_once('(')?;
-        let (package, rest) = rest.split_once(") scriptlet failed")?;
-        let code = rest.strip_prefix(", exit status ").map(str::trim);
-        let status = match (outcome.status, code.and_then(|code| code.parse().ok())) {
-            (RunStatus::Exited(_), Some(code)) => RunStatus::Exited(code),
-            (status, _) => status,
-        };
-        script
-            .starts_with('%')
-            .then(|| (package.to_owned(), format!("{script} script"), status))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_failing_package_and_script_are_found_in_what_rpm_says() {
-        let outcome = |text: &str| RunOutcome {
-            status: RunStatus::Exited(1),
-            tail: text.as_bytes().to_vec(),
-            stdout: Vec::new(),
-            stdout_truncated: false,
-            left_behind: 0,
-        };
-        let text = "warning: x\nerror: %pre(nginx-1.2-3.x86_64) scriptlet failed, exit status 7\n\
-                    error: nginx-1.2-3.x86_64: install failed\n";
-        let expected = (
-            "nginx-1.2-3.x86_64".to_owned(),
-            "%pre script".to_owned(),
-            RunStatus::Exited(7),
-        );
-        assert_eq!(culprit(&outcome(text)), Some(expected));
-        assert_eq!(culprit(&outcome("error: Failed dependencies:\n")), None);
     }
 }

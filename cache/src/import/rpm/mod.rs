@@ -189,9 +189,7 @@ pub(crate) fn unpacked_payload(
 ) -> Option<(Wrapping, Skeleton)> {
     let (wrapping, skeleton) = control.get(PAYLOAD)?.split_first()?;
     let known = [Wrapping::Plain, Wrapping::Xz, Wrapping::Zstd];
-    let wrapping = known
-        .into_iter()
-        .find(|known| *known as u8 == *wrapping)?;
+    let wrapping = known.into_iter().find(|known| *known as u8 == *wrapping)?;
     Some((wrapping, Skeleton::decode(skeleton)?))
 }
 

@@ -111,6 +111,69 @@ fn every_compression_of_a_payload_gives_the_same_tree() {
     assert!(trees.iter().all(|kind| *kind == trees[0]), "{trees:?}");
 }
 
+/// The payload of a package as it is before compression, and as it is made again from what is kept of it.
+fn payloads(package: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut rest = package;
+    header::read(&mut rest).unwrap();
+    let (_, mut stream) = payload::open(rest, 1 << 20).unwrap();
+    let mut original = Vec::new();
+    stream.read_to_end(&mut original).unwrap();
+    let (contents, kept) = read_bytes(package).unwrap();
+    let again = unpacked_payload(&contents.control).map(|(_, skeleton)| {
+        let mut out = Vec::new();
+        let put = |digest: &Digest, size: u64, out: &mut Vec<u8>| {
+            assert_eq!(kept.0[digest].len() as u64, size);
+            out.extend(&kept.0[digest]);
+            Ok::<_, io::Error>(())
+        };
+        skeleton.expand(&mut out, put).unwrap();
+        out
+    });
+    (original, again)
+}
+
+#[test]
+fn a_payload_is_made_again_byte_for_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    for (payload, wrapping) in [
+        ("w6.gzdio", Some(Wrapping::Plain)),
+        ("w2.xzdio", Some(Wrapping::Xz)),
+        ("w3.zstdio", Some(Wrapping::Zstd)),
+        ("w9.bzdio", None),
+    ] {
+        let directory = directory.path().join(payload);
+        fs::create_dir(&directory).unwrap();
+        let package = Rpm::new("demo", "1", "1")
+            .define("_binary_payload", payload)
+            .file("/usr/share/demo", 0o644, &b"text ".repeat(1000))
+            .file("/usr/share/empty", 0o644, b"")
+            .build(&directory);
+        let package = fs::read(package).unwrap();
+        let (contents, _) = read_bytes(&package).unwrap();
+        let kept = unpacked_payload(&contents.control).map(|(wrapping, _)| wrapping);
+        assert_eq!(kept, wrapping);
+        assert_eq!(contents.control.contains_key(LEAD), wrapping.is_some());
+        if let (original, Some(again)) = payloads(&package) {
+            assert!(original == again, "{payload}");
+        }
+        if wrapping.is_some() {
+            let whole = [&contents.control[LEAD], &contents.control[HEADER]];
+            assert!(package.starts_with(&whole.map(Vec::as_slice).concat()));
+        }
+    }
+}
+
+#[test]
+fn a_package_whose_header_has_other_digests_goes_to_rpm_as_it_came() {
+    let directory = tempfile::tempdir().unwrap();
+    let package = Rpm::new("demo", "1", "1")
+        .define("_binary_filedigest_algorithm", "1")
+        .file("/usr/share/demo", 0o644, b"text")
+        .build(directory.path());
+    let (contents, _) = read_bytes(&fs::read(package).unwrap()).unwrap();
+    assert_eq!(unpacked_payload(&contents.control), None);
+}
+
 #[test]
 fn hard_links_become_one_file_with_several_names() {
     let directory = tempfile::tempdir().unwrap();
@@ -272,7 +335,8 @@ mod streams {
     }
 
     fn read(stream: &[u8], files: &[FileInfo]) -> Result<Vec<Content>, CpioError> {
-        cpio::read(&mut &stream[..], files, &mut Kept::default())
+        let read = cpio::read(&mut &stream[..], files, &mut Kept::default());
+        read.map(|(contents, _)| contents)
     }
 
     fn whole(members: &[(&str, u32, &[u8])]) -> Vec<u8> {
