@@ -165,7 +165,7 @@ mod tests {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut bad = good.clone();
                 bad[at] = value;
-                let _ = Skeleton::decode(&bad);
+                drop(Skeleton::decode(&bad));
             }
             assert_eq!(Skeleton::decode(&good[..at]), None, "{at}");
         }
