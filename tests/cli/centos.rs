@@ -184,3 +184,46 @@ fn privileged_centos_has_the_packages_that_dnf_installs() {
     theirs.sort();
     assert_eq!(ours, theirs);
 }
+
+#[test]
+#[ignore = "needs root and the real packages: make check runs it"]
+fn privileged_a_lock_of_an_update_is_replayed_on_another_node() {
+    let scratch = Site::new();
+    let old = repository(
+        &scratch,
+        "76",
+        &fixtures().join("rpms/centos-7.6.1810-min"),
+        "2.17-260",
+    );
+    let new = repository(
+        &scratch,
+        "79",
+        &fixtures().join("rpms/centos-7.9.2009"),
+        "2.17-317",
+    );
+    let site = site_with(&old);
+    site.vzpkg(&["create-cache", TEMPLATE]).ok();
+    site.template(OS, &[("repositories", &new)]);
+    site.vzpkg(&["update", TEMPLATE]).ok();
+    let lock = site.vzpkg(&["lock", TEMPLATE]).ok();
+    assert!(lock.contains("\nlink sha256:"), "{lock}");
+    let file = scratch.path("lock");
+    fs::write(&file, &lock).unwrap();
+    let create = ["create-cache", TEMPLATE, "--lock", file.to_str().unwrap()];
+    let digest = |site: &Site| {
+        let text = site.vzpkg(&["lock", TEMPLATE, "--format", "json"]).ok();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["digest"].as_str().unwrap().to_owned()
+    };
+
+    // A node that knows the new packages only is told what it lacks, and what comes near.
+    let other = site_with(&new);
+    let refused = other.vzpkg(&create).fails_with(1);
+    let near = "glibc 2.17-260.el7 (the nearest is 2.17-317.el7)";
+    assert!(refused.contains(near), "{refused}");
+    // The same packages from other mirrors, in another order.
+    other.template(OS, &[("repositories", &format!("{new}{old}"))]);
+    other.vzpkg(&create).ok();
+    assert_eq!(digest(&other), digest(&site));
+    assert_eq!(other.vzpkg(&["lock", TEMPLATE]).ok(), lock);
+}

@@ -1,8 +1,11 @@
 //! Scenarios on the real Debian repositories of this host: the release alone, then with updates and security.
 
+use crate::peers;
 use crate::support::{Site, mounts_below};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
+use vzpkg_tests::tools::run;
 
 pub(crate) const TEMPLATE: &str = "debian-13-x86_64-minimal";
 
@@ -15,15 +18,18 @@ pub(crate) struct Debian {
 
 impl Debian {
     pub(crate) fn new() -> Self {
+        Self::release("13", "trixie")
+    }
+
+    fn release(number: &str, suite: &str) -> Self {
         let site = Site::new();
         site.vzpkg(&["list"]).ok();
-        let repositories = site
-            .root()
-            .join("template/debian/13/x86_64/config/os/default/repositories");
+        let files = format!("template/debian/{number}/x86_64/config/os/default/repositories");
+        let repositories = site.root().join(files);
         let all = fs::read_to_string(&repositories).unwrap();
         let lines = all
             .split_inclusive('\n')
-            .filter(|line| line.contains(" trixie main"));
+            .filter(|line| line.contains(&format!(" {suite} main")));
         let base: String = lines.collect();
         assert!(!base.is_empty() && base.len() < all.len(), "{all}");
         fs::write(&repositories, base).unwrap();
@@ -156,23 +162,54 @@ const BOOTED: &str = "for i in $(seq 100); do test -S /run/systemd/private && br
 
 #[test]
 #[ignore = "needs root and the Debian mirror: make check runs it"]
-fn network_the_server_set_boots_its_init_in_a_user_namespace() {
-    let debian = Debian::new();
+fn network_debian_12_is_what_its_own_tools_make() {
+    is_what_its_own_tools_make("12", "bookworm");
+}
+
+#[test]
+#[ignore = "needs root and the Debian mirror: make check runs it"]
+fn network_debian_13_is_what_its_own_tools_make() {
+    is_what_its_own_tools_make("13", "trixie");
+}
+
+/// Both sets of a release: apt would install the same packages, mmdebstrap makes the same tree, everything is content
+/// inside and goes on to work, and where there is an init it boots.
+fn is_what_its_own_tools_make(release: &str, suite: &str) {
+    let debian = Debian::release(release, suite);
     debian.with_updates();
     let site = &debian.site;
-    site.vzpkg(&["create-cache", "debian-13-x86_64"]).ok();
+    let server = format!("debian-{release}-x86_64");
+    let minimal = format!("{server}-minimal");
+
+    site.vzpkg(&["create-cache", &minimal]).ok();
+    let exported = site.path("exported");
+    site.vzpkg(&["export", &minimal, exported.to_str().unwrap()])
+        .ok();
+    let apt = peers::Apt::new(site, &exported);
+    let set = peers::packages_of(site, &minimal);
+    assert_eq!(
+        set,
+        apt.would_install(site, release, "minimal"),
+        "{minimal}"
+    );
+    let theirs = peers::mmdebstrap(site, &minimal, suite);
+    let accepted = peers::accepted_differences();
+    vzpkg_tests::tree_assert::assert_same_trees(&theirs, &exported, &|path| {
+        accepted.iter().any(|pattern| pattern.matches(path))
+    });
+    // The network of the host, which a package that is installed inside needs.
+    create(site, &minimal, "host");
+    assert_content_and_useful(&debian);
+    site.vzpkg(&["ct", "destroy", "--force", "web"]).ok();
+
+    site.vzpkg(&["create-cache", &server]).ok();
+    let set = peers::packages_of(site, &server);
+    assert_eq!(set, apt.would_install(site, release, "default"), "{server}");
+    create(site, &server, "host");
+    assert_content_and_useful(&debian);
+    site.vzpkg(&["ct", "destroy", "--force", "web"]).ok();
     // Its own network: in the host's, a user namespace may not bind the ssh port.
-    site.vzpkg(&[
-        "ct",
-        "create",
-        "web",
-        "--template",
-        "debian-13-x86_64",
-        "--net",
-        "none",
-        "--start",
-    ])
-    .ok();
+    create(site, &server, "none");
     assert_eq!(debian.inside(BOOTED), "running\n");
     assert_eq!(debian.inside("cat /proc/1/comm"), "systemd\n");
     assert_ne!(
@@ -180,7 +217,6 @@ fn network_the_server_set_boots_its_init_in_a_user_namespace() {
         "0",
         "root inside is not root outside"
     );
-    assert_eq!(debian.inside("dpkg --audit; dpkg --verify"), "");
     let keys = debian.inside("cat /etc/ssh/ssh_host_*_key.pub | wc -l");
     assert!(
         keys.trim().parse::<u32>().unwrap() >= 1,
@@ -189,6 +225,23 @@ fn network_the_server_set_boots_its_init_in_a_user_namespace() {
     site.vzpkg(&["ct", "destroy", "--force", "web"]).ok();
 }
 
+fn create(site: &Site, template: &str, net: &str) {
+    let words = ["ct", "create", "web", "--template", template, "--net", net];
+    site.vzpkg(&[&words[..], &["--start"]].concat()).ok();
+}
+
+/// `web` is as its distribution wants it, and stays so when a package is installed.
+fn assert_content_and_useful(debian: &Debian) {
+    let content = "dpkg --audit; dpkg --verify; apt-get -qq check";
+    assert_eq!(debian.inside(content), "");
+    debian.inside(
+        "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq hello",
+    );
+    assert_eq!(debian.inside("hello"), "Hello, world!\n");
+    assert_eq!(debian.inside(content), "");
+}
+
+/// A version built on another: apt made it from its base, and the other node repeats both builds.
 #[test]
 #[ignore = "needs root and the Debian mirror: make check runs it"]
 fn network_one_lock_gives_one_digest_on_two_file_systems_with_one_and_two_threads() {
@@ -196,7 +249,10 @@ fn network_one_lock_gives_one_digest_on_two_file_systems_with_one_and_two_thread
     let site = &debian.site;
     site.vzpkg(&["create-cache", TEMPLATE, "--threads", "2"])
         .ok();
+    debian.with_updates();
+    site.vzpkg(&["update", TEMPLATE, "--threads", "2"]).ok();
     let lock = site.vzpkg(&["lock", TEMPLATE]).ok();
+    assert!(lock.contains("\nlink sha256:"), "{lock}");
     let file = site.path("lock");
     fs::write(&file, &lock).unwrap();
     let digest = |json: String| {
@@ -210,38 +266,26 @@ fn network_one_lock_gives_one_digest_on_two_file_systems_with_one_and_two_thread
     // A tmpfs: no image can be mounted from it, so other tiers build there.
     let other = site.path("tmpfs");
     fs::create_dir(&other).unwrap();
-    let mounted = std::process::Command::new("mount")
+    run(Command::new("mount")
         .args(["-t", "tmpfs", "none"])
-        .arg(&other)
-        .status()
-        .unwrap();
-    assert!(mounted.success());
+        .arg(&other));
     let root = other.join("vz");
     fs::create_dir(&root).unwrap();
-    let copied = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(site.root().join("template"))
-        .arg(&root)
-        .status()
-        .unwrap();
-    assert!(copied.success());
-    let run = |words: &[&str]| site.vzpkg(&[&["--root", root.to_str().unwrap()], words].concat());
-    let built = run(&[
-        "create-cache",
-        TEMPLATE,
-        "--threads",
-        "1",
-        "--lock",
-        file.to_str().unwrap(),
-    ]);
-    let second = run(&["lock", TEMPLATE, "--format", "json"]);
-    let unmounted = std::process::Command::new("umount")
-        .arg(&other)
-        .status()
-        .unwrap();
+    let templates = site.root().join("template");
+    run(Command::new("cp").arg("-a").args([&templates, &root]));
+    let there = |words: &[&str]| site.vzpkg(&[&["--root", root.to_str().unwrap()], words].concat());
+    let create = ["create-cache", TEMPLATE, "--threads", "1", "--lock"];
+    let built = there(&[&create[..], &[file.to_str().unwrap()]].concat());
+    let second = there(&["lock", TEMPLATE, "--format", "json"]);
+    let again = there(&["lock", TEMPLATE]);
+    let history = there(&["history", TEMPLATE, "--format", "json"]);
+    run(Command::new("umount").arg(&other));
     built.ok();
     assert_eq!(digest(second.ok()), first);
-    assert!(unmounted.success());
+    assert_eq!(again.ok(), lock, "its lock says the same");
+    let history: serde_json::Value = serde_json::from_str(&history.ok()).unwrap();
+    let versions = history["versions"].as_array().unwrap();
+    assert_eq!(versions.len(), 1, "what it was built on is not visible");
 }
 
 #[test]
@@ -270,7 +314,7 @@ fn network_an_export_is_a_whole_system() {
     .ok();
     let unpacked = site.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
-    let tar = std::process::Command::new("tar")
+    let tar = Command::new("tar")
         .args(["--zstd", "--xattrs", "--xattrs-include=*", "-xpf"])
         .arg(&archive)
         .arg("-C")
@@ -283,7 +327,7 @@ fn network_an_export_is_a_whole_system() {
         fs::read_to_string(directory.join("etc/hostname")).unwrap(),
         "exported\n"
     );
-    let audit = std::process::Command::new("chroot")
+    let audit = Command::new("chroot")
         .arg(&directory)
         .args(["dpkg", "--audit"])
         .output()

@@ -13,6 +13,8 @@ mod centos;
 mod crash;
 mod debian;
 mod interrupted;
+mod lock;
+mod peers;
 mod support;
 mod tiny;
 mod words;

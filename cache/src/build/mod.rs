@@ -30,11 +30,11 @@ pub use assemble::Assembly;
 pub use backend::Backend;
 pub use commit::commit;
 pub use error::{BuildError, ScriptFailure};
-pub use plan::{BuildKind, Plan};
+pub use plan::{Base, BuildKind, Plan};
 pub use run::Session;
 
 use crate::import::{self, Fetched, ImportReporter, Imported};
-use crate::store::{PackageManifest, Published, Store, Timing, VersionDraft, VersionRecord};
+use crate::store::{PackageManifest, Published, Store, Timing, VersionDraft};
 use crate::tree::normalize::normalize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ pub struct BuildRequest<'a> {
     /// Whose version it becomes: the OS template's or an application's name.
     pub name: &'a TemplateName,
     /// What it is built on; `None` for a bootstrap.
-    pub base: Option<&'a VersionRecord>,
+    pub base: Option<Base<'a>>,
     /// The tree digest of the version it comes after in history; often that of `base`.
     pub parent: Option<Digest>,
     /// What is done to the base.
@@ -142,7 +142,7 @@ impl std::fmt::Debug for BuildRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BuildRequest")
             .field("name", self.name)
-            .field("base", &self.base.map(VersionRecord::name))
+            .field("base", &self.base.map(|base| base.tree))
             .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
@@ -268,11 +268,16 @@ fn draft(
     digest: Digest,
     timings: Vec<Timing>,
 ) -> VersionDraft {
+    let lock = plan.lock.clone();
+    let lock = match request.base {
+        Some(base) => lock.built_on(base.tree, base.lock),
+        None => lock,
+    };
     VersionDraft {
         template: request.name.clone(),
         digest,
         parent: request.parent,
-        lock: plan.lock.clone(),
+        lock,
         transaction: request.transaction.clone(),
         template_digest: request.template.digest(),
         created: request.now,

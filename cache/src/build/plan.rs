@@ -2,13 +2,33 @@
 
 use super::{BuildError, BuildRequest, ids};
 use crate::import::Imported;
-use crate::store::PackageManifest;
+use crate::store::{PackageManifest, VersionDraft};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use vzpkg_metadata::lock::{Ids, Lock};
 use vzpkg_metadata::tree::Tree;
 use vzpkg_metadata::{Digest, Family};
+
+/// What a version is built on: a tree that the store has the image of, and the lock it was made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    /// The digest of the tree.
+    pub tree: Digest,
+    /// What it is made of.
+    pub lock: &'a Lock,
+}
+
+impl VersionDraft {
+    /// This version as the base of another. It need not be published: a chain is replayed link by link, and only the
+    /// last one becomes visible.
+    pub const fn as_base(&self) -> Base<'_> {
+        Base {
+            tree: self.digest,
+            lock: &self.lock,
+        }
+    }
+}
 
 /// Which scripts run, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +74,13 @@ impl<'a> Plan<'a> {
         let family = request.transaction.family;
         let arch = request.template.arch.in_family(family);
         let base = match request.base {
-            Some(record) => Some(request.store.images.read(&record.digest)?),
+            Some(base) => Some(request.store.images.read(&base.tree)?),
             None => None,
         };
-        let before = request.base.map(|record| record.lock.clone());
+        let before = request.base.map(|base| base.lock.clone());
         let before = before.unwrap_or_else(|| Lock::empty(family, arch));
         let mut lock = before.after(request.transaction);
-        lock.base = request.base.map(|record| record.digest);
+        lock.base = request.base.map(|base| base.tree);
         lock.epoch = request.epoch.max(before.epoch);
         let ids = ids::foresee(request.store, family, known_ids, incoming, base.as_ref())?;
         let kind = match (request.base, request.applications) {

@@ -23,6 +23,7 @@ use unpack::{ContentSink, UnpackLimits};
 use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::transaction::PackageRef;
+use vzpkg_metadata::tree::Tree;
 use vzpkg_metadata::{Digest, Family, RelPath};
 
 /// A package that lies on this node.
@@ -112,10 +113,7 @@ pub fn import(
         return Ok((Arc::new(manifest), false));
     }
     let file = open_verified(fetched)?;
-    let manifest = match family {
-        Family::Deb => read_deb(store, &fetched.package, file)?,
-        Family::Rpm => read_rpm(store, &fetched.package, file)?,
-    };
+    let manifest = read(store, family, &fetched.package, file)?;
     store.packages.put(&manifest)?;
     Ok((Arc::new(manifest), true))
 }
@@ -223,101 +221,111 @@ fn open_verified(fetched: &Fetched) -> Result<File, ImportError> {
     })
 }
 
-fn read_deb(
+fn read(
     store: &Store,
+    family: Family,
     package: &PackageRef,
     mut file: File,
 ) -> Result<PackageManifest, ImportError> {
     let bounds = UnpackLimits::for_package(package.size, package.installed_size);
-    let contents = deb::read(&mut file, bounds, &mut StoreSink { store });
-    let contents = contents.map_err(|source| ImportError::Deb {
-        package: Box::new(package.clone()),
-        source: Box::new(source),
-    })?;
-    deb_manifest(package, contents)
+    let mut sink = StoreSink { store };
+    let package_of = || Box::new(package.clone());
+    let contents = match family {
+        Family::Deb => deb::read(&mut file, bounds, &mut sink)
+            .map(Contents::from)
+            .map_err(|source| ImportError::Deb {
+                package: package_of(),
+                source: Box::new(source),
+            })?,
+        Family::Rpm => rpm::read(file, bounds, &mut sink)
+            .map(Contents::from)
+            .map_err(|source| ImportError::Rpm {
+                package: package_of(),
+                source: Box::new(source),
+            })?,
+    };
+    contents.into_manifest(family, package)
 }
 
-fn deb_manifest(
-    package: &PackageRef,
-    contents: DebContents,
-) -> Result<PackageManifest, ImportError> {
-    let DebContents { unpacked, control } = contents;
-    let record = control
-        .get("control")
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let record = String::from_utf8_lossy(record).into_owned();
-    for (field, expected) in [
-        ("Package", package.name.as_str()),
-        ("Version", package.version.as_str()),
-        ("Architecture", package.arch.as_str()),
-    ] {
-        let found = crate::build::deb::paragraph::field(&record, field).unwrap_or_default();
-        if found != expected {
-            return Err(ImportError::Identity {
-                package: Box::new(package.clone()),
-                field,
-                found: found.chars().take(100).collect(),
-            });
+/// What a package says it is and what it holds, whatever its family.
+struct Contents {
+    name: String,
+    version: String,
+    arch: String,
+    record: String,
+    tree: Tree,
+    control: BTreeMap<String, Vec<u8>>,
+    conffiles: BTreeMap<RelPath, String>,
+}
+
+impl From<DebContents> for Contents {
+    fn from(deb: DebContents) -> Self {
+        let DebContents { unpacked, control } = deb;
+        let record = control.get("control").map(Vec::as_slice);
+        let record = String::from_utf8_lossy(record.unwrap_or_default()).into_owned();
+        let field = |name| {
+            let value = crate::build::deb::paragraph::field(&record, name);
+            value.unwrap_or_default().to_owned()
+        };
+        Self {
+            name: field("Package"),
+            version: field("Version"),
+            arch: field("Architecture"),
+            tree: unpacked.tree,
+            conffiles: conffiles(&control),
+            control,
+            record,
         }
     }
-    Ok(PackageManifest {
-        sha256: package.sha256,
-        size: package.size.0,
-        family: Family::Deb,
-        name: package.name.clone(),
-        version: package.version.clone(),
-        arch: package.arch.clone(),
-        record,
-        tree: unpacked.tree,
-        conffiles: conffiles(&control),
-        control,
-    })
 }
 
-fn read_rpm(
-    store: &Store,
-    package: &PackageRef,
-    file: File,
-) -> Result<PackageManifest, ImportError> {
-    let bounds = UnpackLimits::for_package(package.size, package.installed_size);
-    let contents = rpm::read(file, bounds, &mut StoreSink { store });
-    let contents = contents.map_err(|source| ImportError::Rpm {
-        package: Box::new(package.clone()),
-        source: Box::new(source),
-    })?;
-    rpm_manifest(package, contents)
-}
-
-fn rpm_manifest(
-    package: &PackageRef,
-    contents: RpmContents,
-) -> Result<PackageManifest, ImportError> {
-    for (field, expected, found) in [
-        ("name", package.name.as_str(), &contents.name),
-        ("version", package.version.as_str(), &contents.version),
-        ("architecture", package.arch.as_str(), &contents.arch),
-    ] {
-        if found != expected {
-            return Err(ImportError::Identity {
-                package: Box::new(package.clone()),
-                field,
-                found: found.chars().take(100).collect(),
-            });
+impl From<RpmContents> for Contents {
+    fn from(rpm: RpmContents) -> Self {
+        Self {
+            name: rpm.name,
+            version: rpm.version,
+            arch: rpm.arch,
+            record: rpm.record,
+            tree: rpm.tree,
+            control: rpm.control,
+            conffiles: rpm.conffiles,
         }
     }
-    Ok(PackageManifest {
-        sha256: package.sha256,
-        size: package.size.0,
-        family: Family::Rpm,
-        name: package.name.clone(),
-        version: package.version.clone(),
-        arch: package.arch.clone(),
-        record: contents.record,
-        tree: contents.tree,
-        control: contents.control,
-        conffiles: contents.conffiles,
-    })
+}
+
+impl Contents {
+    /// The manifest, if the package is the one that the index says it is.
+    fn into_manifest(
+        self,
+        family: Family,
+        package: &PackageRef,
+    ) -> Result<PackageManifest, ImportError> {
+        for (field, expected, found) in [
+            ("name", package.name.as_str(), &self.name),
+            ("version", package.version.as_str(), &self.version),
+            ("architecture", package.arch.as_str(), &self.arch),
+        ] {
+            if found != expected {
+                return Err(ImportError::Identity {
+                    package: Box::new(package.clone()),
+                    field,
+                    found: found.chars().take(100).collect(),
+                });
+            }
+        }
+        Ok(PackageManifest {
+            sha256: package.sha256,
+            size: package.size.0,
+            family,
+            name: package.name.clone(),
+            version: package.version.clone(),
+            arch: package.arch.clone(),
+            record: self.record,
+            tree: self.tree,
+            control: self.control,
+            conffiles: self.conffiles,
+        })
+    }
 }
 
 /// The paths of the control file `conffiles` with their flags (`remove-on-upgrade`), which stand before the path.

@@ -100,7 +100,7 @@ impl World {
             template: &self.template,
             applications: &[],
             name: &self.template.name,
-            base,
+            base: base.map(|base| base.as_base()),
             parent: base.map(|base| base.digest),
             transaction: &transaction,
             epoch: EPOCH,

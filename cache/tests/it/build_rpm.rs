@@ -115,7 +115,7 @@ impl Node {
             template: &self.template,
             applications: &[],
             name: &self.template.name,
-            base,
+            base: base.map(|base| base.as_base()),
             parent: base.map(|base| base.digest),
             transaction: &transaction,
             epoch: EPOCH,

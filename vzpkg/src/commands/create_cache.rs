@@ -1,10 +1,9 @@
 //! `vzpkg create-cache T…`: the first version of templates.
 
+use super::build_job::Job;
 use super::{Context, for_each};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::build_version::{self, Files, Order};
-use crate::ops::plan::{self, Goal};
 use crate::ops::{node, refresh_index};
 use crate::output::progress::Progress;
 use crate::output::{Tone, duration, table::Table};
@@ -48,12 +47,7 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
 
 fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
     let bytes = durable::read_file(path, limits::LOCK_BYTES)?;
-    let lock: Lock = String::from_utf8_lossy(&bytes).parse()?;
-    if lock.base.is_some() {
-        return Err(CommandError::message(Kind::Unmet, format!("`{}` is the lock of a version that was built on another", path.display()))
-            .hint("only locks with `base none` can be replayed yet; `vzpkg update --rebuild` makes such a version"));
-    }
-    Ok(lock)
+    Ok(String::from_utf8_lossy(&bytes).parse()?)
 }
 
 fn create(
@@ -92,49 +86,22 @@ fn create(
     progress.advance(0, "repository metadata");
     let repositories = refresh_index::load(&client, template)?;
     progress.stage("Resolving", None);
-    let transaction = match lock {
-        Some(lock) => plan::replay(template, &repositories, lock)?,
-        None => plan::transaction(context, store, template, &repositories, Goal::Bootstrap)?,
-    };
-    progress.end_stage();
-    build_version::check_not_empty(template, &transaction)?;
-    let size: ByteSize = transaction
-        .incoming()
-        .map(|step| step.package.installed_size)
-        .sum();
-    context.printer.status(
-        Tone::Plain,
-        "Resolved",
-        format_args!(
-            "{}: {} packages, {} to install",
-            template.name,
-            transaction.steps.len(),
-            size
-        ),
-    );
-    let (Some(store), false) = (store, context.settings.dry_run) else {
-        let download = store.map_or_else(
-            || transaction.download_size(),
-            |store| build_version::to_download(store, &transaction, Files::AsNeeded),
-        );
-        print_plan(context, template, &transaction, download);
-        return Ok(());
-    };
-    let order = Order {
+    let job = Job {
+        context,
+        store,
         template,
+        client: &client,
+        progress: &progress,
         repositories: &repositories,
-        base: None,
-        parent: None,
-        transaction: &transaction,
-        epoch: lock.map_or_else(
-            || build_version::epoch(context, &repositories),
-            |lock| lock.epoch,
-        ),
         threads,
-        why: "create-cache",
     };
-    let published = build_version::build(context, store, &client, &progress, &order)?;
-    announce(context, &published, started);
+    let published = match lock {
+        Some(lock) => job.replay(lock)?,
+        None => job.bootstrap()?,
+    };
+    if let Some(published) = published {
+        announce(context, &published, started);
+    }
     Ok(())
 }
 

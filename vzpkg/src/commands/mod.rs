@@ -1,5 +1,6 @@
 //! One verb per file: each calls `ops`, then prints. Nothing here joins libraries itself.
 
+mod build_job;
 mod clean;
 mod completions;
 mod config;

@@ -9,6 +9,7 @@ use crate::ops::plan::{self, Goal};
 use crate::ops::{containers, node, refresh_index};
 use crate::output::Tone;
 use crate::output::progress::Progress;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionState};
@@ -115,10 +116,11 @@ fn update_template(
     let order = Order {
         template: &template,
         repositories: &repositories,
-        base: (!arguments.rebuild).then_some(&base),
+        base: (!arguments.rebuild).then(|| base.as_base()),
         parent: Some(base.digest),
         transaction: &transaction,
         epoch: build_version::epoch(context, &repositories),
+        ids: &BTreeMap::new(),
         threads: arguments.threads.unwrap_or(context.settings.threads),
         why: if arguments.rebuild {
             "update --rebuild"

@@ -6,10 +6,11 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::progress::Progress;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc;
-use vzpkg_cache::build::{self, BuildError, BuildRequest};
+use std::sync::mpsc::{self, Receiver};
+use vzpkg_cache::build::{self, Base, BuildError, BuildRequest};
 use vzpkg_cache::import::Fetched;
-use vzpkg_cache::store::{Published, Store, VersionRecord};
+use vzpkg_cache::store::{Published, Store, VersionDraft};
+use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::{PackageRef, Transaction};
 use vzpkg_metadata::{ByteSize, Digest, Family};
@@ -23,13 +24,15 @@ pub(crate) struct Order<'a> {
     /// Where its packages are.
     pub(crate) repositories: &'a [Repository],
     /// What it is built on.
-    pub(crate) base: Option<&'a VersionRecord>,
+    pub(crate) base: Option<Base<'a>>,
     /// What it comes after in the history.
     pub(crate) parent: Option<Digest>,
     /// What is done.
     pub(crate) transaction: &'a Transaction,
     /// Times are clamped to this second.
     pub(crate) epoch: i64,
+    /// Ids that a lock demands.
+    pub(crate) ids: &'a BTreeMap<String, Ids>,
     /// Packages read at once.
     pub(crate) threads: usize,
     /// For the history.
@@ -49,7 +52,7 @@ pub(crate) fn epoch(context: &Context, repositories: &[Repository]) -> i64 {
 /// Which package files a build is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Files {
-    /// Those that are here or were never imported: enough to unpack everything.
+    /// Those that were never imported: enough to lay everything out.
     AsNeeded,
     /// All: the tree's own package manager wants the files of what comes.
     All,
@@ -65,16 +68,14 @@ pub(crate) fn package_file(store: &Store, family: Family, package: &PackageRef) 
 pub(crate) fn to_download(store: &Store, transaction: &Transaction, files: Files) -> ByteSize {
     let coming = transaction.incoming().map(|step| &step.package);
     coming
-        .filter(|package| is_wanted(store, transaction.family, package, files))
+        .filter(|package| is_wanted(store, package, files))
         .filter(|package| !package_file(store, transaction.family, package).exists())
         .map(|package| package.size)
         .sum()
 }
 
-fn is_wanted(store: &Store, family: Family, package: &PackageRef, files: Files) -> bool {
-    files == Files::All
-        || !store.layout.manifest(&package.sha256).exists()
-        || package_file(store, family, package).exists()
+fn is_wanted(store: &Store, package: &PackageRef, files: Files) -> bool {
+    files == Files::All || !store.layout.manifest(&package.sha256).exists()
 }
 
 /// The package files of `transaction` that a build is given, and where they may be had.
@@ -90,7 +91,7 @@ pub(crate) fn wanted(
         .collect();
     transaction
         .incoming()
-        .filter(|step| is_wanted(store, transaction.family, &step.package, files))
+        .filter(|step| is_wanted(store, &step.package, files))
         .map(|step| {
             let id = step.package.repository.as_ref();
             let repository = id.and_then(|id| known.get(id));
@@ -104,7 +105,7 @@ pub(crate) fn wanted(
         .collect()
 }
 
-/// Fetches what is missing and builds; packages are imported while others still download.
+/// Fetches what is missing, builds and publishes; packages are imported while others still download.
 ///
 /// # Errors
 /// The first failure of either side; nothing is visible then.
@@ -115,18 +116,44 @@ pub(crate) fn build(
     progress: &Progress,
     order: &Order<'_>,
 ) -> CommandResult<Published> {
+    make(context, store, client, progress, order, &build::build)
+}
+
+/// As [`build`], without publishing: a base for what comes after it.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_base(
+    context: &Context,
+    store: &Store,
+    client: &Client,
+    progress: &Progress,
+    order: &Order<'_>,
+) -> CommandResult<VersionDraft> {
+    make(context, store, client, progress, order, &build::build_tree)
+}
+
+/// What the builder does with a request and the packages that arrive.
+type Builder<'b, T> = &'b dyn Fn(&BuildRequest<'_>, Receiver<Fetched>) -> Result<T, BuildError>;
+
+fn make<T>(
+    context: &Context,
+    store: &Store,
+    client: &Client,
+    progress: &Progress,
+    order: &Order<'_>,
+    builder: Builder<'_, T>,
+) -> CommandResult<T> {
     let files = files_of(order);
-    match build_with(context, store, client, progress, order, files)? {
-        Ok(published) => Ok(published),
-        // A few packages go through the package manager itself (colliding paths): their files were removed by `clean`.
-        Err(BuildError::MissingPackage(_)) if files == Files::AsNeeded => Ok(build_with(
-            context,
-            store,
-            client,
-            progress,
-            order,
-            Files::All,
-        )??),
+    match make_with(context, store, client, progress, order, builder, files)? {
+        Ok(made) => Ok(made),
+        // A few packages go through the package manager itself (colliding paths), which wants their files.
+        Err(BuildError::MissingPackage(_)) if files == Files::AsNeeded => {
+            let files = Files::All;
+            Ok(make_with(
+                context, store, client, progress, order, builder, files,
+            )??)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -141,16 +168,16 @@ pub(crate) fn files_of(order: &Order<'_>) -> Files {
     }
 }
 
-fn build_with(
+fn make_with<T>(
     context: &Context,
     store: &Store,
     client: &Client,
     progress: &Progress,
     order: &Order<'_>,
+    builder: Builder<'_, T>,
     files: Files,
-) -> CommandResult<Result<Published, BuildError>> {
+) -> CommandResult<Result<T, BuildError>> {
     let wanted = wanted(store, order.repositories, order.transaction, files);
-    let ids = store.db.ids_for(&order.template.name)?;
     let tier = containers::tier(context, store)?;
     let helper = containers::helper();
     let who = node::who(context);
@@ -163,7 +190,7 @@ fn build_with(
         parent: order.parent,
         transaction: order.transaction,
         epoch: order.epoch,
-        ids: &ids,
+        ids: order.ids,
         helper: &helper,
         tier,
         threads: order.threads,
@@ -198,7 +225,7 @@ fn build_with(
                 }
             }
         });
-        let built = build::build(&request, arrivals);
+        let built = builder(&request, arrivals);
         let fetched = fetch
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -10,4 +10,5 @@ pub(crate) mod node_files;
 pub(crate) mod plan;
 pub(crate) mod refresh_index;
 pub(crate) mod relink;
+pub(crate) mod replay;
 pub(crate) mod union;

@@ -4,15 +4,14 @@ use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use vzpkg_cache::store::{Store, VersionRecord};
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
-use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::template::Template;
-use vzpkg_metadata::transaction::{Action, Step, Transaction};
+use vzpkg_metadata::transaction::Transaction;
 use vzpkg_metadata::{Digest, Family};
 use vzpkg_repo_client::Repository;
 use vzpkg_resolver::{Installed, Request, Solve, Upgrade};
 
 /// The priority of a repository line that says none, as yum has it; lower wins.
-const DEFAULT_PRIORITY: i32 = 99;
+pub(crate) const DEFAULT_PRIORITY: i32 = 99;
 
 /// What the packages of a template are asked to become.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +91,8 @@ pub(crate) fn transaction(
     }
 }
 
-fn view(repository: &Repository) -> vzpkg_resolver::Repository<'_> {
+/// A repository as the resolver sees it.
+pub(crate) fn view(repository: &Repository) -> vzpkg_resolver::Repository<'_> {
     vzpkg_resolver::Repository {
         id: repository.id.clone(),
         index: repository.index.as_index(),
@@ -122,56 +122,4 @@ fn missing(package: &Digest) -> CommandError {
         format!("the manifest of package {package} is missing from the store"),
     )
     .hint("`vzpkg update --rebuild TEMPLATE` builds without it")
-}
-
-/// The transaction that installs exactly what `lock` says, from whichever repository has each hash.
-///
-/// # Errors
-/// [`Kind::Unmet`] naming the packages that no repository of the template has, with the nearest version.
-pub(crate) fn replay(
-    template: &Template,
-    repositories: &[Repository],
-    lock: &Lock,
-) -> CommandResult<Transaction> {
-    let mut steps = Vec::with_capacity(lock.packages.len());
-    let mut missing = Vec::new();
-    for locked in &lock.packages {
-        let mut nearest: Option<String> = None;
-        let mut found = None;
-        for repository in repositories {
-            let index = repository.index.as_index();
-            for package in index.by_name(locked.name.as_str()) {
-                let package = package.to_package_ref(&repository.id)?;
-                if package.sha256 == locked.sha256 {
-                    found.get_or_insert(package);
-                } else {
-                    nearest = Some(package.version);
-                }
-            }
-        }
-        match found {
-            Some(package) => steps.push(Step {
-                action: Action::Install,
-                package,
-                reason: locked.reason.clone(),
-            }),
-            None => missing.push(match nearest {
-                Some(version) => format!("{} {} (there is {version})", locked.name, locked.version),
-                None => format!("{} {} (nothing of that name)", locked.name, locked.version),
-            }),
-        }
-    }
-    if missing.is_empty() {
-        let views: Vec<_> = repositories.iter().map(view).collect();
-        return Ok(Transaction {
-            family: lock.family,
-            steps: vzpkg_resolver::sequence(lock.family, &lock.arch, &views, steps),
-        });
-    }
-    let text = format!(
-        "the repositories of `{}` do not have what the lock says: {}",
-        template.name,
-        missing.join("; ")
-    );
-    Err(CommandError::message(Kind::Unmet, text).hint("a mirror or snapshot that still has these hashes can be named in the template's `repositories`"))
 }
