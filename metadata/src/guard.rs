@@ -46,7 +46,8 @@ impl FileGuard {
     /// assert!(matches!(FileGuard::attempt(open()?, Share::Shared)?, Attempt::Busy(_)));
     /// drop(held);
     /// assert!(matches!(FileGuard::attempt(open()?, Share::Shared)?, Attempt::Held(_)));
-    /// # std::fs::remove_file(&path)
+    /// std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait(file: File, share: Share) -> io::Result<Self> {
         loop {
