@@ -47,7 +47,7 @@ impl FileGuard {
     /// drop(held);
     /// assert!(matches!(FileGuard::attempt(open()?, Share::Shared)?, Attempt::Held(_)));
     /// std::fs::remove_file(&path)?;
-/// # Ok::<(), std::io::Error>(())
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait(file: File, share: Share) -> io::Result<Self> {
         loop {

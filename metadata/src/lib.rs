@@ -42,7 +42,10 @@ pub mod yum;
 pub use arch::Arch;
 pub use digest::Digest;
 pub use family::Family;
-pub use name::{ContainerId, PackageName, RepoId, TemplateName, VersionName, VersionNumber};
+pub use name::{
+    ContainerId, MirrorName, PackageName, RepoId, SnapshotName, TemplateName, VersionName,
+    VersionNumber,
+};
 pub use path::RelPath;
 pub use roots::RootSet;
 pub use size::ByteSize;

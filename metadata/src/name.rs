@@ -146,6 +146,18 @@ name_type!(
 );
 
 name_type!(
+    /// The name of a local mirror: a directory below `mirror/`, so it never begins with a dot.
+    MirrorName, "mirror name", 64,
+    |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "-_.".contains(c)
+);
+
+name_type!(
+    /// The name of a snapshot of a mirror, as a user types it or made from a date.
+    SnapshotName, "snapshot name", 64,
+    |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "-_.".contains(c)
+);
+
+name_type!(
     /// The full name of an OS template, `debian-13-x86_64` or with a set `debian-13-x86_64-minimal`; or of an
     /// application template on it, `debian-13-x86_64/nginx`. Which parts a name has is decided by the directories that
     /// exist (`template::area`), for an OS name may hold `-` itself.

@@ -162,6 +162,23 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether some mirror has another file there, or none: it may have a newer state.
+    pub(crate) fn is_superseded(&self) -> bool {
+        let Self::AllFailed { attempts, .. } = self else {
+            return false;
+        };
+        attempts.iter().any(|attempt| {
+            let error = &attempt.error;
+            let other = matches!(
+                error,
+                TransportError::Mismatch { .. }
+                    | TransportError::TooLarge { .. }
+                    | TransportError::Short { .. }
+            );
+            other || error.is_not_found()
+        })
+    }
+
     /// Whether every mirror said that there is no such file.
     pub fn is_not_found(&self) -> bool {
         match self {

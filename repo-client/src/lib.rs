@@ -26,6 +26,7 @@ mod error;
 mod fetch;
 mod guard;
 mod index_file;
+pub mod mirror;
 mod options;
 mod pool;
 pub mod report;

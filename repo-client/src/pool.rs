@@ -4,7 +4,6 @@
 //! [`crate::Timeouts::no_progress`]. It only ever writes a partial download, which is made to survive.
 
 use crate::transport::Stop;
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,23 +31,53 @@ where
     E: Send + 'static,
 {
     let count = jobs.len();
-    let queue: VecDeque<(usize, J)> = jobs.into_iter().enumerate().collect();
-    let queue = Arc::new(Mutex::new(queue));
+    let jobs = jobs.into_iter().enumerate().map(Ok);
+    let mut results: Vec<(usize, T)> = Vec::with_capacity(count);
+    let mut take = |(number, result): (usize, T)| {
+        each(&result);
+        results.push((number, result));
+    };
+    let threads = threads.min(count);
+    let ended = stream(
+        jobs,
+        threads,
+        stop,
+        &mut take,
+        move |(number, job), stop| work(job, stop).map(|result| (number, result)),
+    )?;
+    results.sort_by_key(|(number, _)| *number);
+    Some(ended.map(|()| results.into_iter().map(|(_, result)| result).collect()))
+}
+
+/// As [`run`], over jobs that are made as they are needed, and without keeping results. A job that cannot be made is a
+/// failure like one that cannot be done.
+pub(crate) fn stream<J, T, E>(
+    jobs: impl Iterator<Item = Result<J, E>> + Send + 'static,
+    threads: usize,
+    stop: &Stop,
+    each: &mut dyn FnMut(T),
+    work: impl Fn(J, &Stop) -> Result<T, E> + Send + Sync + 'static,
+) -> Option<Result<(), E>>
+where
+    J: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let queue = Arc::new(Mutex::new(jobs));
     let work = Arc::new(work);
+    // `None` is the last word of a worker that found the queue empty.
     let (sender, receiver) = mpsc::channel();
-    for _ in 0..threads.clamp(1, count.max(1)) {
+    let threads = threads.max(1);
+    for _ in 0..threads {
         let (queue, work) = (Arc::clone(&queue), Arc::clone(&work));
         let (sender, stop) = (sender.clone(), stop.clone());
         thread::spawn(move || {
             while !stop.is_set() {
-                let next = queue
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop_front();
-                let Some((number, job)) = next else { return };
-                let result = work(job, &stop);
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(job) = next else { break };
+                let result = job.and_then(|job| work(job, &stop));
                 let failed = result.is_err();
-                if sender.send((number, result)).is_err() {
+                if sender.send(Some(result)).is_err() {
                     return;
                 }
                 // Set after the failure is on its way: what ends because of it arrives later.
@@ -56,24 +85,23 @@ where
                     stop.abort.store(true, Ordering::Relaxed);
                 }
             }
+            // Nobody may be left to hear it.
+            drop(sender.send(None));
         });
     }
     drop(sender);
-    let mut results: Vec<(usize, T)> = Vec::with_capacity(count);
-    while results.len() < count {
+    let mut ended: usize = 0;
+    while ended < threads {
         if stop.cancel.load(Ordering::Relaxed) {
             return None;
         }
         match receiver.recv_timeout(TICK) {
-            Ok((number, Ok(result))) => {
-                each(&result);
-                results.push((number, result));
-            }
-            Ok((_, Err(error))) => return Some(Err(error)),
+            Ok(Some(Ok(result))) => each(result),
+            Ok(Some(Err(error))) => return Some(Err(error)),
+            Ok(None) => ended = ended.saturating_add(1),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
-    results.sort_by_key(|(number, _)| *number);
-    Some(Ok(results.into_iter().map(|(_, result)| result).collect()))
+    Some(Ok(()))
 }

@@ -168,7 +168,7 @@ impl FileUrl {
 }
 
 /// The location as a path, if it is one that may be appended to a base.
-fn checked_location(location: &str) -> Result<RelPath, UrlError> {
+pub(crate) fn checked_location(location: &str) -> Result<RelPath, UrlError> {
     let error = |source| UrlError::Location {
         text: shown(location),
         source,

@@ -14,6 +14,7 @@ mod crash;
 mod debian;
 mod interrupted;
 mod lock;
+mod mirror;
 mod peers;
 mod support;
 mod tiny;

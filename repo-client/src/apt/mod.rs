@@ -27,7 +27,8 @@ use crate::retry::{self, Torn};
 use crate::transport::{Stop, Validator};
 use crate::verify::freshness;
 use place::Place;
-use release::Asked;
+pub(crate) use release::{Asked, Known, NewRelease};
+pub(crate) use scan::{Packed, each_package};
 use state::State;
 use vzpkg_metadata::Arch;
 use vzpkg_metadata::durable;
@@ -52,6 +53,44 @@ pub(crate) fn load(
         place: place::shown(source),
         problem: Box::new(problem),
     })
+}
+
+/// Asks for the release of one suite and judges it, for a mirror.
+pub(crate) fn ask(
+    context: &Context,
+    stop: &Stop,
+    source: &AptSource,
+    keys: &[KeyPin],
+    arch: &Arch,
+    known: Option<Known<'_>>,
+) -> Result<Asked, RepositoryError> {
+    let work = Work {
+        context,
+        stop,
+        source,
+        keys,
+    };
+    Place::new(&context.options.index_dir, source, arch)
+        .map_err(RepositoryProblem::from)
+        .and_then(|place| release::ask(&work, &place, known))
+        .map_err(|problem| RepositoryError {
+            id: source.id.clone(),
+            place: place::shown(source),
+            problem: Box::new(problem),
+        })
+}
+
+/// Remembers that the signers of a release have shown its date.
+pub(crate) fn remember(
+    context: &Context,
+    source: &AptSource,
+    new: &NewRelease,
+) -> Result<(), freshness::StaleError> {
+    let identity = release::identity(source, &new.release, &new.signers);
+    if identity.signers.is_empty() {
+        return Ok(());
+    }
+    freshness::remember(&context.options.index_dir, &identity, new.release.date)
 }
 
 /// What asking brought.
@@ -128,8 +167,7 @@ impl Work<'_> {
 
     /// Asks for the release and, if it is another one, fetches what it names.
     fn ask(&self, place: &Place, known: Option<&State>) -> Result<Brought, Torn> {
-        let validator = known.map(|state| &state.validator);
-        match release::ask(self, place, validator, known) {
+        match release::ask(self, place, known.map(State::known)) {
             Ok(Asked::Same(validator)) => Ok(Brought::Same(validator)),
             Ok(Asked::New(new)) => match packages::update(self, place, &new) {
                 Ok(state) => Ok(Brought::New(Box::new(state))),

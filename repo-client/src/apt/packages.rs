@@ -55,7 +55,7 @@ pub(super) fn update(
         durable::write_file(&place.directory.join(name), 0o644, bytes)?;
     }
     let options = &work.context.options;
-    let identity = identity(work, &new.release, &new.signers);
+    let identity = identity(work.source, &new.release, &new.signers);
     if !identity.signers.is_empty() {
         freshness::remember(&options.index_dir, &identity, new.release.date)?;
     }

@@ -11,13 +11,22 @@ use crate::verify::{Policy, openpgp};
 use freshness::Identity;
 use vzpkg_metadata::apt::release::Release;
 use vzpkg_metadata::durable::{self, FileError};
-use vzpkg_metadata::template::Fingerprint;
+use vzpkg_metadata::template::{AptSource, Fingerprint};
 use vzpkg_metadata::{Digest, limits};
+
+/// The release that is here already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Of the signed file as it came.
+    pub(crate) digest: Digest,
+    pub(crate) inline: bool,
+    pub(crate) validator: &'a Validator,
+}
 
 /// What the server has.
 #[derive(Debug)]
-pub(super) enum Asked {
-    /// The release that is here already; with a validator if a new one came.
+pub(crate) enum Asked {
+    /// The release that is here already; with a validator if it came again.
     Same(Option<Validator>),
     /// Another one, verified.
     New(Box<NewRelease>),
@@ -25,46 +34,40 @@ pub(super) enum Asked {
 
 /// A release that was verified and may be used.
 #[derive(Debug)]
-pub(super) struct NewRelease {
-    pub(super) release: Release,
+pub(crate) struct NewRelease {
+    pub(crate) release: Release,
     /// Of the signed file as it came.
-    pub(super) digest: Digest,
-    pub(super) inline: bool,
-    pub(super) validator: Validator,
-    pub(super) signers: Vec<Fingerprint>,
+    pub(crate) digest: Digest,
+    pub(crate) inline: bool,
+    pub(crate) validator: Validator,
+    pub(crate) signers: Vec<Fingerprint>,
     /// Names and bytes to keep beside the index.
-    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// Asks for the release, `InRelease` first.
 pub(super) fn ask(
     work: &Work<'_>,
     place: &Place,
-    validator: Option<&Validator>,
-    cached: Option<&State>,
+    known: Option<Known<'_>>,
 ) -> Result<Asked, RepositoryProblem> {
-    let known = |inline: bool| cached.filter(|state| state.inline == inline);
-    let inline = small(
-        work,
-        place,
-        "InRelease",
-        validator.filter(|_| known(true).is_some()),
+    let (as_inline, as_detached) = (
+        known.filter(|known| known.inline),
+        known.filter(|known| !known.inline),
     );
-    match inline {
+    let validator = as_inline.map(|known| known.validator);
+    match small(work, place, "InRelease", validator) {
         Ok(Small::NotModified) => Ok(Asked::Same(None)),
         Ok(Small::Bytes(bytes, validator)) => {
             let digest = Digest::of(&bytes);
-            if known(true).is_some_and(|state| state.release == digest) {
+            if as_inline.is_some_and(|known| known.digest == digest) {
                 return Ok(Asked::Same(Some(validator)));
             }
             inline_release(work, bytes, validator).map(|new| Asked::New(Box::new(new)))
         }
-        Err(RepositoryProblem::Fetch(error)) if error.is_not_found() => detached(
-            work,
-            place,
-            validator.filter(|_| known(false).is_some()),
-            known(false),
-        ),
+        Err(RepositoryProblem::Fetch(error)) if error.is_not_found() => {
+            detached(work, place, as_detached)
+        }
         Err(other) => Err(other),
     }
 }
@@ -72,15 +75,15 @@ pub(super) fn ask(
 fn detached(
     work: &Work<'_>,
     place: &Place,
-    validator: Option<&Validator>,
-    known: Option<&State>,
+    known: Option<Known<'_>>,
 ) -> Result<Asked, RepositoryProblem> {
+    let validator = known.map(|known| known.validator);
     let (text, validator) = match small(work, place, "Release", validator)? {
         Small::NotModified => return Ok(Asked::Same(None)),
         Small::Bytes(text, validator) => (text, validator),
     };
     let digest = Digest::of(&text);
-    if known.is_some_and(|state| state.release == digest) {
+    if known.is_some_and(|known| known.digest == digest) {
         return Ok(Asked::Same(Some(validator)));
     }
     let mut files = vec![("Release", text.clone())];
@@ -181,13 +184,13 @@ fn judged(
         .valid_until
         .filter(|_| !work.source.options.ignore_valid_until);
     freshness::check_dates(release.date, until, options.now)?;
-    let identity = identity(work, &release, signers);
+    let identity = identity(work.source, &release, signers);
     freshness::check_not_older(&options.index_dir, &identity, release.date)?;
     Ok(release)
 }
 
 /// What the memory of newest releases knows this one by.
-pub(super) fn identity(work: &Work<'_>, release: &Release, signers: &[Fingerprint]) -> Identity {
+pub(super) fn identity(source: &AptSource, release: &Release, signers: &[Fingerprint]) -> Identity {
     let named = [&release.codename, &release.suite];
     let named = named.into_iter().find(|name| !name.is_empty());
     Identity {
@@ -195,7 +198,7 @@ pub(super) fn identity(work: &Work<'_>, release: &Release, signers: &[Fingerprin
         // A vendor's flat repositories may have neither name: then the line of the template must tell them apart.
         codename: named
             .cloned()
-            .unwrap_or_else(|| super::place::shown(work.source)),
+            .unwrap_or_else(|| super::place::shown(source)),
         signers: signers.to_vec(),
     }
 }

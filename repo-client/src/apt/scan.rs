@@ -11,6 +11,7 @@ use std::thread;
 use vzpkg_metadata::apt::packages;
 use vzpkg_metadata::index::IndexBuilder;
 use vzpkg_metadata::limits;
+use vzpkg_metadata::package::PackageRecord;
 
 /// Bytes that are scanned at a time; the last paragraph of a window begins the next one.
 const WINDOW: u64 = 256 << 10;
@@ -20,13 +21,13 @@ const WAITING: usize = 2;
 
 /// One compressed index.
 #[derive(Debug)]
-pub(super) struct Packed<'a, R> {
+pub(crate) struct Packed<'a, R> {
     /// Below the suite, for messages and for the kind of compression.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// The file; whoever opened it checks its hash at the end.
-    pub(super) file: R,
+    pub(crate) file: R,
     /// Unpacked, where it is signed.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
 }
 
 /// Adds every package to `builder`.
@@ -34,12 +35,20 @@ pub(super) fn add_packages(
     packed: Packed<'_, impl Read + Send>,
     builder: &mut IndexBuilder,
 ) -> Result<(), RepositoryProblem> {
+    each_package(packed, &mut |record| builder.add(record))
+}
+
+/// Hands every package to `visit`, in order.
+pub(crate) fn each_package(
+    packed: Packed<'_, impl Read + Send>,
+    visit: &mut dyn FnMut(&PackageRecord<'_>),
+) -> Result<(), RepositoryProblem> {
     let name = packed.name;
     let file = || crate::source::shown(name);
     let (scanned, unpacked) = thread::scope(|scope| {
         let (sender, windows) = mpsc::sync_channel(WAITING);
         let unpacking = scope.spawn(move || unpack(packed, &sender));
-        let scanned = scan(&windows, &file, builder);
+        let scanned = scan(&windows, &file, visit);
         // The receiver goes before the wait: a scanner that failed takes nothing more.
         drop(windows);
         let unpacked = unpacking
@@ -87,7 +96,7 @@ fn unpack(
 fn scan(
     windows: &Receiver<Vec<u8>>,
     file: &dyn Fn() -> String,
-    builder: &mut IndexBuilder,
+    visit: &mut dyn FnMut(&PackageRecord<'_>),
 ) -> Result<(), RepositoryProblem> {
     let mut before: usize = 0;
     for window in windows {
@@ -97,7 +106,7 @@ fn scan(
         })?;
         let mut count: usize = 0;
         let scanned = packages::scan(text, &mut |record| {
-            builder.add(record);
+            visit(record);
             count = count.saturating_add(1);
         });
         scanned.map_err(|source| RepositoryProblem::Packages {

@@ -2,6 +2,7 @@
 //! not there.
 
 use super::place::Place;
+use super::release::Known;
 use crate::transport::Validator;
 use serde::{Deserialize, Serialize};
 use vzpkg_metadata::Digest;
@@ -53,6 +54,15 @@ impl State {
             date: parsed.date,
             valid_until: parsed.valid_until,
             index,
+        }
+    }
+
+    /// What a server is asked to compare its release with.
+    pub(super) const fn known(&self) -> Known<'_> {
+        Known {
+            digest: self.release,
+            inline: self.inline,
+            validator: &self.validator,
         }
     }
 

@@ -181,6 +181,16 @@ pub(crate) fn read_host_keys(places: &[PathBuf]) -> BTreeMap<String, Cert> {
     keys
 }
 
+/// The fingerprints of all certificates in a keyring (binary, or text of one or many blocks).
+pub fn fingerprints(bytes: &[u8]) -> Vec<Fingerprint> {
+    let certificates = certificates(bytes).into_iter();
+    let parsed = certificates.filter_map(|(fingerprint, _)| fingerprint.parse().ok());
+    let mut fingerprints: Vec<Fingerprint> = parsed.collect();
+    fingerprints.sort_unstable();
+    fingerprints.dedup();
+    fingerprints
+}
+
 /// Every certificate in `bytes`, with its fingerprint. A text file may hold several blocks.
 fn certificates(bytes: &[u8]) -> Vec<(String, Cert)> {
     const BLOCK: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";

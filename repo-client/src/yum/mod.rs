@@ -34,9 +34,8 @@ use crate::retry::{self, Torn};
 use crate::source::BaseUrl;
 use crate::transport::Stop;
 use crate::verify::keyring::{self, Keyring};
-use crate::verify::{PackageKeys, Policy};
+use crate::verify::{PackageKeys, Policy, freshness};
 use place::Place;
-use root::Asked;
 use state::State;
 use std::collections::BTreeSet;
 use vzpkg_metadata::template::{KeyPin, YumSource};
@@ -47,6 +46,7 @@ use vzpkg_metadata::yum::repomd::RepomdError;
 use vzpkg_metadata::{Arch, durable};
 
 pub(crate) use paths::missing_paths;
+pub(crate) use root::{Asked, Known, NewRoot};
 
 /// Why the metadata of a yum repository is not used.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +130,62 @@ pub(crate) fn load(
     loaded.map_err(|problem| error(place.shown, problem))
 }
 
+/// Asks for the `repomd.xml` of one repository and judges it, for a mirror. `bases` are the mirrors that were known
+/// before.
+pub(crate) fn ask(
+    context: &Context,
+    stop: &Stop,
+    source: &YumSource,
+    keys: &[KeyPin],
+    bases: &[String],
+    known: Option<Known<'_>>,
+) -> Result<Asked, RepositoryError> {
+    let wanted = &BTreeSet::new();
+    let only = false;
+    let work = Work {
+        context,
+        stop,
+        source,
+        keys,
+        paths: Paths { wanted, only },
+    };
+    with_place(context, source, |place| {
+        let mirrors = mirrors::find(&work, place, bases)?;
+        root::ask(&work, place, &mirrors, known)
+    })
+}
+
+/// Remembers that the signers of a `repomd.xml` have shown its date.
+pub(crate) fn remember(
+    context: &Context,
+    source: &YumSource,
+    new: &NewRoot,
+) -> Result<(), RepositoryError> {
+    with_place(context, source, |place| {
+        let identity = root::identity(place, &new.signers);
+        if !identity.signers.is_empty() {
+            freshness::remember(&context.options.index_dir, &identity, new.date)?;
+        }
+        Ok(())
+    })
+}
+
+/// Does something about the place of a repository, whatever the architecture; an error names the repository.
+fn with_place<T>(
+    context: &Context,
+    source: &YumSource,
+    work: impl FnOnce(&Place) -> Result<T, RepositoryProblem>,
+) -> Result<T, RepositoryError> {
+    let error = |place: String, problem: RepositoryProblem| RepositoryError {
+        id: source.id.clone(),
+        place,
+        problem: Box::new(problem),
+    };
+    let place = Place::of_any_arch(&context.options.index_dir, source)
+        .map_err(|source| error(String::new(), source.into()))?;
+    work(&place).map_err(|problem| error(place.shown, problem))
+}
+
 /// One load, and what it needs to know.
 #[derive(Clone, Copy)]
 struct Work<'a> {
@@ -180,13 +236,14 @@ impl Work<'_> {
     ) -> Result<(State, MappedIndex, Loaded), Torn> {
         let bases = kept.map_or(&[][..], |state| &state.bases);
         let mirrors = mirrors::find(self, place, bases).map_err(Torn::No)?;
-        let asked = root::ask(self, place, &mirrors, kept).map_err(|problem| {
-            if problem.is_untrusted("repomd.xml.asc") {
-                Torn::Maybe(problem)
-            } else {
-                Torn::No(problem)
-            }
-        })?;
+        let asked =
+            root::ask(self, place, &mirrors, kept.map(State::known)).map_err(|problem| {
+                if problem.is_untrusted("repomd.xml.asc") {
+                    Torn::Maybe(problem)
+                } else {
+                    Torn::No(problem)
+                }
+            })?;
         let (brought, loaded) = match (asked, kept) {
             (Asked::Same(validator), Some(state)) => {
                 let is_usable = self.index(place, state).is_some();

@@ -28,6 +28,15 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(index_dir: &Path, source: &YumSource, arch: &Arch) -> Result<Self, UrlError> {
+        Self::of(index_dir, source, arch.as_str())
+    }
+
+    /// For a question that is the same for every architecture.
+    pub(super) fn of_any_arch(index_dir: &Path, source: &YumSource) -> Result<Self, UrlError> {
+        Self::of(index_dir, source, "")
+    }
+
+    fn of(index_dir: &Path, source: &YumSource, arch: &str) -> Result<Self, UrlError> {
         let bases: Vec<BaseUrl> = source
             .base_urls
             .iter()
@@ -51,7 +60,7 @@ impl Place {
             (false, false, true) => "legacy",
             (false, false, false) => "signed",
         };
-        let mut words = vec![format!("yum {trust}"), arch.to_string()];
+        let mut words = vec![format!("yum {trust}"), arch.to_owned()];
         words.extend(bases.iter().map(ToString::to_string));
         words.extend(mirror_lists.iter().map(ToString::to_string));
         let shown = words.get(2).cloned().unwrap_or_default();

@@ -2,7 +2,7 @@
 //! mirror that serves something else, something unsigned or something old is passed over for the next.
 
 use super::mirrors::Mirrors;
-use super::state::{Named, State};
+use super::state::Named;
 use super::{Place, Work, YumError};
 use crate::context::Small;
 use crate::error::{RepositoryProblem, TransportError};
@@ -22,9 +22,19 @@ const SIGNATURE: &str = "repodata/repomd.xml.asc";
 /// A detached signature in text has 1 KB per signer.
 const SIGNATURE_BYTES: u64 = 1 << 20;
 
+/// The `repomd.xml` that is here already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Of the file as it came.
+    pub(crate) digest: Digest,
+    /// The mirror that `validator` is of.
+    pub(crate) base: Option<&'a str>,
+    pub(crate) validator: &'a Validator,
+}
+
 /// What the mirrors have.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// The `repomd.xml` that is here already; with a validator if it came again.
     Same(Option<Validator>),
     /// Another one, verified.
@@ -33,16 +43,17 @@ pub(super) enum Asked {
 
 /// A `repomd.xml` that was verified and may be used.
 #[derive(Debug)]
-pub(super) struct NewRoot {
-    pub(super) digest: Digest,
-    pub(super) signers: Vec<Fingerprint>,
-    pub(super) date: i64,
-    pub(super) bases: Vec<String>,
-    pub(super) validator: Validator,
-    pub(super) primary: Named,
+pub(crate) struct NewRoot {
+    pub(crate) digest: Digest,
+    pub(crate) signers: Vec<Fingerprint>,
+    pub(crate) date: i64,
+    /// The mirrors, the one that answered first; without credentials.
+    pub(crate) bases: Vec<String>,
+    pub(crate) validator: Validator,
+    pub(crate) primary: Named,
     pub(super) filelists: Option<Named>,
     /// Names and bytes to keep beside the index.
-    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// What one mirror sent.
@@ -58,19 +69,19 @@ pub(super) fn ask(
     work: &Work<'_>,
     place: &Place,
     mirrors: &Mirrors,
-    cached: Option<&State>,
+    known: Option<Known<'_>>,
 ) -> Result<Asked, RepositoryProblem> {
     let mut left = mirrors.bases.clone();
     let mut first = None;
     loop {
-        let found = match fetch(work, place, &left, &mirrors.digests, cached) {
+        let found = match fetch(work, place, &left, &mirrors.digests, known) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(Asked::Same(None)),
             // What an earlier mirror did wrong says more than that the others do not answer.
             Err(problem) => return Err(first.unwrap_or(problem)),
         };
         let digest = Digest::of(&found.repomd);
-        if cached.is_some_and(|state| state.repomd == digest) {
+        if known.is_some_and(|known| known.digest == digest) {
             return Ok(Asked::Same(Some(found.validator)));
         }
         let mirror = found.mirror;
@@ -105,7 +116,7 @@ fn fetch(
     place: &Place,
     bases: &[BaseUrl],
     digests: &[Digest],
-    cached: Option<&State>,
+    known: Option<Known<'_>>,
 ) -> Result<Option<Found>, RepositoryProblem> {
     let context = work.context;
     let name = format!("repomd.xml of {}", place.shown);
@@ -116,8 +127,8 @@ fn fetch(
     let urls = context.reachable(&name, all.clone())?;
     let found = retry::over_mirrors(context, work.stop, &name, &urls, &mut |url| {
         let mirror = all.iter().position(|known| known == url).unwrap_or(0);
-        let known = cached.filter(|state| is_of(state, bases.get(mirror)));
-        let unless = known.map(|state| &state.validator);
+        let of_this = known.filter(|known| is_of(*known, bases.get(mirror)));
+        let unless = of_this.map(|known| known.validator);
         let limit = limits::RELEASE_BYTES;
         let (repomd, validator) = match context.small_once(work.stop, url, limit, unless)? {
             Small::NotModified => return Ok(None),
@@ -129,7 +140,7 @@ fn fetch(
         {
             return Err(TransportError::Mismatch { expected, found }.into());
         }
-        let is_known = cached.is_some_and(|state| state.repomd == found);
+        let is_known = known.is_some_and(|known| known.digest == found);
         let signature = match signatures.get(mirror) {
             Some(url) if work.wants_signature() && !is_known => signature(work, url)?,
             _ => None,
@@ -144,10 +155,10 @@ fn fetch(
     Ok(found)
 }
 
-/// Whether the cached validator is one of this mirror.
-fn is_of(state: &State, base: Option<&BaseUrl>) -> bool {
-    match (state.bases.first(), base) {
-        (Some(known), Some(base)) => *known == base.to_string(),
+/// Whether the validator is one of this mirror.
+fn is_of(known: Known<'_>, base: Option<&BaseUrl>) -> bool {
+    match (known.base, base) {
+        (Some(known), Some(base)) => known == base.to_string(),
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 //! is not there.
 
 use super::place::Place;
+use super::root::Known;
 use crate::transport::Validator;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -17,11 +18,11 @@ const STATE_BYTES: u64 = 16 << 20;
 
 /// One file that `repomd.xml` names, with what is needed to fetch and bound it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Named {
-    pub(super) location: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) open_size: Option<u64>,
+pub(crate) struct Named {
+    pub(crate) location: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) open_size: Option<u64>,
 }
 
 /// The state of one repository.
@@ -51,6 +52,15 @@ pub(super) struct State {
 impl State {
     /// The number of this format.
     pub(super) const FORMAT: u32 = FORMAT;
+
+    /// What the mirrors are asked to compare their `repomd.xml` with.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known {
+            digest: self.repomd,
+            base: self.bases.first().map(String::as_str),
+            validator: &self.validator,
+        }
+    }
 
     /// Reads the state; `None` if there is none that is understood, which only costs an update.
     pub(super) fn read(place: &Place) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 mod caches;
 mod containers;
+mod mirror;
 mod node;
 pub mod spelling;
 mod templates;
@@ -11,6 +12,10 @@ pub use caches::{CreateCache, Fetch, RemoveCache, Update};
 pub use containers::{
     ContainerCommand, CtCreate, CtDestroy, CtEnter, CtExec, CtInfo, CtList, CtRelink, CtRestart,
     CtRollback, CtStart, CtStop, Net, UserNamespace,
+};
+pub use mirror::{
+    MirrorAdd, MirrorCommand, MirrorDiff, MirrorGc, MirrorInfo, MirrorList, MirrorPublish,
+    MirrorRemove, MirrorRollback, MirrorServe, MirrorSnapshot, MirrorSync, MirrorVerify,
 };
 pub use node::{Clean, Completions, Config, Doctor, Gc, Man};
 pub use templates::{Info, Like, List, NewTemplate, Search, Status, UpdateMetadata};
@@ -135,6 +140,9 @@ pub enum Command {
     /// Containers
     #[command(subcommand)]
     Ct(ContainerCommand),
+    /// Local mirrors of repositories
+    #[command(subcommand)]
+    Mirror(MirrorCommand),
     /// Check this machine and say what vzpkg can use here
     Doctor(Doctor),
     /// Print every setting with its origin

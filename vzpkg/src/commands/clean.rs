@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::Clean;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::node;
+use crate::ops::{mirrors, node};
 use crate::output::Tone;
 use std::path::Path;
 use vzpkg_metadata::ByteSize;
@@ -14,17 +14,31 @@ pub(super) fn run(context: &Context, arguments: &Clean) -> CommandResult {
     let packages = arguments.all || arguments.packages || !arguments.metadata;
     let metadata = arguments.all || arguments.metadata;
     if packages {
-        empty(context, &store.layout.packages(), "packages")?;
+        let mirrored = mirrors::roots(context)?.downloads;
+        let stays = |name: &str| {
+            let digest = name
+                .split('.')
+                .next()
+                .and_then(|digest| digest.parse().ok());
+            digest.is_some_and(|digest| mirrored.contains(&digest))
+        };
+        empty(context, &store.layout.packages(), "packages", &stays)?;
     }
     if metadata {
-        empty(context, &store.layout.index(), "metadata")?;
+        // Forgetting how new the repositories were seen would let a mirror replay old states.
+        let stays = |name: &str| name.starts_with("newest-seen");
+        empty(context, &store.layout.index(), "metadata", &stays)?;
     }
     Ok(())
 }
 
-/// Removes everything in a directory but what says how new the repositories were seen: forgetting that would let a
-/// mirror replay old states.
-fn empty(context: &Context, directory: &Path, what: &str) -> CommandResult {
+/// Removes everything in a directory but what `stays`, by its name.
+fn empty(
+    context: &Context,
+    directory: &Path,
+    what: &str,
+    stays: &dyn Fn(&str) -> bool,
+) -> CommandResult {
     let failed = |operation, path: &Path| {
         let path = path.to_owned();
         move |source| CommandError::new(Kind::Environment, FileError::on(operation, path)(source))
@@ -39,7 +53,7 @@ fn empty(context: &Context, directory: &Path, what: &str) -> CommandResult {
         let path = entry.map_err(failed("list", directory))?.path();
         if path
             .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("newest-seen"))
+            .is_some_and(|name| stays(&name.to_string_lossy()))
         {
             continue;
         }

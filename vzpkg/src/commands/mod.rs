@@ -16,6 +16,7 @@ mod info;
 mod list;
 mod lock;
 mod man;
+mod mirror;
 mod new_template;
 mod remove_cache;
 mod rollback;
@@ -73,6 +74,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Gc(arguments) => gc::run(context, &arguments),
         Command::Export(arguments) => export::run(context, &arguments),
         Command::Ct(command) => ct::run(context, command),
+        Command::Mirror(command) => mirror::run(context, command),
         Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Config(arguments) => {
             config::run(context, &arguments);

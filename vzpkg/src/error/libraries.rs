@@ -17,6 +17,7 @@ use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::lock::LockError;
 use vzpkg_metadata::name::NameError;
 use vzpkg_metadata::template::TemplateError;
+use vzpkg_repo_client::mirror::MirrorError;
 use vzpkg_repo_client::{FetchError, RepositoryError, RepositoryProblem, TransportError};
 use vzpkg_resolver::ResolveError;
 use vzpkg_runtime::container::{ContainerError, JournalError, RelinkError};
@@ -276,6 +277,41 @@ impl From<RepositoryError> for CommandError {
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
+        }
+    }
+}
+
+impl From<MirrorError> for CommandError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::File(error) => error.into(),
+            MirrorError::Fetch(error) => error.into(),
+            MirrorError::Repository(error) => error.into(),
+            MirrorError::Unknown(_) => Self::new(Kind::Unmet, error).hint("vzpkg mirror list"),
+            MirrorError::Exists(_) | MirrorError::Config(_) => Self::new(Kind::Usage, error),
+            MirrorError::Empty(ref name) => {
+                let hint = format!("vzpkg mirror sync {name}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
+            MirrorError::NoSnapshot { ref mirror, .. } => {
+                let hint = format!("vzpkg mirror info {mirror}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
+            MirrorError::Listen { .. } => Self::new(Kind::Environment, error),
+            MirrorError::NoEarlier(_) | MirrorError::SnapshotExists { .. } => {
+                Self::new(Kind::Unmet, error)
+            }
+            MirrorError::Path { ref source, .. } if source.kind() == ErrorKind::CrossesDevices => {
+                Self::new(Kind::Environment, error)
+                    .hint("`mirror/` and `packages/` below the root must be on one file system")
+            }
+            MirrorError::Damaged { .. }
+            | MirrorError::Foreign { .. }
+            | MirrorError::Location(_)
+            | MirrorError::Contradiction { .. }
+            | MirrorError::Path { .. }
+            | MirrorError::Missing { .. }
+            | MirrorError::Stale(_) => Self::new(Kind::Verification, error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Garbage collection over all crates: each says what it still uses, the store removes the rest.
 
-use super::node;
+use super::{mirrors, node};
 use crate::commands::Context;
 use crate::error::CommandResult;
 use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Store};
@@ -12,7 +12,7 @@ use vzpkg_metadata::RootSet;
 /// Nothing was removed if a root cannot be read.
 pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> CommandResult<GcReport> {
     let guard = node::guard(context, store, GuardName::Collect)?;
-    let mut roots = RootSet::default();
+    let mut roots: RootSet = mirrors::roots(context)?;
     // Containers whose row is being changed: both sides of the relink are in use until the journal is cleared.
     for (_, entry) in store.db.journals()? {
         roots.trees.extend(super::relink::trees_of_journal(&entry));

@@ -4,6 +4,7 @@ pub(crate) mod build_version;
 pub(crate) mod collect_garbage;
 pub(crate) mod containers;
 pub(crate) mod host;
+pub(crate) mod mirrors;
 pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod node_files;

@@ -25,6 +25,15 @@ pub(crate) fn layout(context: &Context) -> Layout {
 /// # Errors
 /// [`Kind::Environment`] without root or where the store cannot be made.
 pub(crate) fn store_for_writing(context: &Context) -> CommandResult<Store> {
+    require_root()?;
+    Ok(Store::open(&context.settings.root, Access::ReadWrite)?)
+}
+
+/// For a verb that changes what lies below the root.
+///
+/// # Errors
+/// [`Kind::Environment`] without root.
+pub(crate) fn require_root() -> CommandResult {
     if !rustix::process::geteuid().is_root() {
         return Err(CommandError::message(
             Kind::Environment,
@@ -32,9 +41,9 @@ pub(crate) fn store_for_writing(context: &Context) -> CommandResult<Store> {
         )
         .hint("run it with sudo; `list`, `info`, `history`, `search`, `diff` work without"));
     }
-    // Files of the store have the modes it asks for, whatever the caller's shell says.
+    // Files have the modes that are asked for, whatever the caller's shell says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    Ok(Store::open(&context.settings.root, Access::ReadWrite)?)
+    Ok(())
 }
 
 /// Opens the store for a reading command; `None` where there is none yet.

@@ -1,0 +1,331 @@
+//! What a state of an apt repository consists of: the signed releases, the indexes they name, and the packages.
+
+use super::asked::{Answer, New};
+use super::config::{AptUpstream, Part};
+use super::error::MirrorError;
+use super::list::{Entry, Kind, ListWriter};
+use super::record::{Checked, Root, Server};
+use super::work::{self, Job, Work};
+use crate::apt::{self, Asked, Known, NewRelease, Packed};
+use crate::decompress::Compression;
+use crate::download::{self, Item};
+use crate::error::{FetchError, RepositoryProblem};
+use crate::source::{self, BaseUrl};
+use std::fs::File;
+use vzpkg_metadata::apt::release::Release;
+use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::template::AptSource;
+use vzpkg_metadata::{Arch, Digest, limits};
+
+/// Forms of an index that clients ask for, the fastest to unpack first; the plain one only where there is no other.
+const FORMS: [&str; 5] = [".zst", ".gz", ".xz", ".bz2", ""];
+
+/// One suite as a server has it now.
+#[derive(Debug)]
+pub(super) struct Suite {
+    source: AptSource,
+    name: String,
+    base: String,
+    new: NewRelease,
+}
+
+/// Asks for one suite: the first address that has a release that counts.
+pub(super) fn ask(
+    work: &Work<'_>,
+    part: &Part,
+    upstream: &AptUpstream,
+    name: &str,
+    checked: &Checked,
+) -> Result<Answer, MirrorError> {
+    let pins = part.pins(work.home)?;
+    let mut first = None;
+    for url in &upstream.urls {
+        let base = BaseUrl::parse(url)?.to_string();
+        let (Some(source), Some(arch)) = (
+            part.apt_source(upstream, url, name),
+            upstream.architectures.first(),
+        ) else {
+            continue;
+        };
+        let known = checked.of(&part.directory, name, &base);
+        let asked = known.map(|server| Known {
+            digest: server.digest,
+            inline: server.inline,
+            validator: &server.validator,
+        });
+        match (
+            apt::ask(work.context, work.stop, &source, &pins, arch, asked),
+            known,
+        ) {
+            (Ok(Asked::Same(validator)), Some(known)) => {
+                let mut server = known.clone();
+                server.validator = validator.unwrap_or(server.validator);
+                return Ok(Answer::Same(server));
+            }
+            (Ok(Asked::New(new)), _) => {
+                let (name, new) = (name.to_owned(), *new);
+                return Ok(Answer::New(Box::new(New::Apt(Suite {
+                    source,
+                    name,
+                    base,
+                    new,
+                }))));
+            }
+            // Nothing can be the same as what is not here.
+            (Ok(Asked::Same(_)), None) => {}
+            (Err(error), _) => {
+                let is_last = upstream.urls.last() == Some(url);
+                if !is_last {
+                    work.passed_over(&error);
+                }
+                first = first.or(Some(error));
+            }
+        }
+    }
+    let name = format!("the release of {name}");
+    Err(first.map_or(FetchError::NoUrl { name }.into(), MirrorError::from))
+}
+
+impl Suite {
+    /// What the server is to be asked next time.
+    pub(super) fn server(&self, part: &Part) -> Server {
+        Server {
+            part: part.directory.clone(),
+            suite: self.name.clone(),
+            base: self.base.clone(),
+            digest: self.new.digest,
+            inline: self.new.inline,
+            validator: self.new.validator.clone(),
+        }
+    }
+
+    pub(super) fn root(&self, part: &Part) -> Root {
+        Root {
+            part: part.directory.clone(),
+            suite: self.name.clone(),
+            digest: self.new.digest,
+            date: self.new.release.date,
+            valid_until: self.new.release.valid_until,
+            signers: self.new.signers.clone(),
+        }
+    }
+
+    /// Remembers that this release was seen.
+    pub(super) fn remember(&self, work: &Work<'_>) -> Result<(), MirrorError> {
+        Ok(apt::remember(work.context, &self.source, &self.new)?)
+    }
+
+    /// Brings the signed files and the indexes here and lists them, then the packages.
+    pub(super) fn list(
+        &self,
+        work: &Work<'_>,
+        part: &Part,
+        upstream: &AptUpstream,
+        list: &mut ListWriter,
+    ) -> Result<(), MirrorError> {
+        let job = Job { work, part };
+        for (name, bytes) in &self.new.files {
+            job.keep(&self.below(name), bytes, list)?;
+        }
+        let release = &self.new.release;
+        let mut packages = Vec::new();
+        for (component, arch, stem) in package_stems(release, upstream, self.is_flat()) {
+            let forms = self.fetch_forms(&job, upstream, &stem, list)?;
+            let Some(form) = forms.into_iter().next() else {
+                let problem = RepositoryProblem::NoIndex { component, arch };
+                return Err(work::error(&self.source.id, &self.base, problem));
+            };
+            packages.push(form);
+        }
+        for stem in translation_stems(release, upstream) {
+            self.fetch_forms(&job, upstream, &stem, list)?;
+        }
+        for form in packages {
+            self.list_packages(&job, &form, list)?;
+        }
+        Ok(())
+    }
+
+    fn is_flat(&self) -> bool {
+        self.name.ends_with('/')
+    }
+
+    /// Where a file that the release names lies below the repository.
+    fn below(&self, name: &str) -> String {
+        if self.is_flat() {
+            let suite = self.name.trim_start_matches("./").trim_matches('/');
+            let slash = if suite.is_empty() { "" } else { "/" };
+            format!("{suite}{slash}{name}")
+        } else {
+            format!("dists/{}/{name}", self.name)
+        }
+    }
+
+    /// Brings every form of one index that the server has, and lists it under its name and its hash.
+    fn fetch_forms(
+        &self,
+        job: &Job<'_>,
+        upstream: &AptUpstream,
+        stem: &str,
+        list: &mut ListWriter,
+    ) -> Result<Vec<Form>, MirrorError> {
+        let release = &self.new.release;
+        let mut forms = Vec::new();
+        let mut missing = None;
+        for ending in FORMS {
+            let name = format!("{stem}{ending}");
+            let Some(&(digest, size)) = release.files.get(&name) else {
+                continue;
+            };
+            if ending.is_empty() && !forms.is_empty() {
+                continue;
+            }
+            let plain = release.files.get(stem).map(|(_, size)| *size);
+            let form = Form {
+                name,
+                digest,
+                size,
+                plain,
+            };
+            match self.fetch_form(job, upstream, &form, list) {
+                Ok(()) => forms.push(form),
+                Err(MirrorError::Fetch(error)) if error.is_not_found() => missing = Some(error),
+                Err(other) => return Err(other),
+            }
+        }
+        match missing {
+            Some(error) if forms.is_empty() => Err(error.into()),
+            _ => Ok(forms),
+        }
+    }
+
+    fn fetch_form(
+        &self,
+        job: &Job<'_>,
+        upstream: &AptUpstream,
+        form: &Form,
+        list: &mut ListWriter,
+    ) -> Result<(), MirrorError> {
+        let by_hash = {
+            let directory = form.name.rsplit_once('/').map_or("", |(above, _)| above);
+            let slash = if directory.is_empty() { "" } else { "/" };
+            self.below(&format!("{directory}{slash}by-hash/SHA256/{}", form.digest))
+        };
+        let plain = self.below(&form.name);
+        let offered = self.new.release.acquire_by_hash;
+        let mut urls = Vec::new();
+        for url in &upstream.urls {
+            let base = BaseUrl::parse(url)?;
+            if offered {
+                urls.push(base.append(&by_hash)?);
+            }
+            urls.push(base.append(&plain)?);
+        }
+        let item = Item {
+            name: format!("{} of {}", form.name, self.name),
+            urls,
+            digest: form.digest,
+            size: form.size,
+            target: job.work.layout.file(Kind::Metadata, &form.digest),
+            signed: Vec::new(),
+        };
+        download::download(job.work.context, job.work.stop, &item)?;
+        job.list(&plain, Kind::Metadata, form.digest, form.size, list)?;
+        if offered {
+            job.list(&by_hash, Kind::Metadata, form.digest, form.size, list)?;
+        }
+        Ok(())
+    }
+
+    fn list_packages(
+        &self,
+        job: &Job<'_>,
+        form: &Form,
+        list: &mut ListWriter,
+    ) -> Result<(), MirrorError> {
+        let path = job.work.layout.file(Kind::Metadata, &form.digest);
+        let file = File::open(&path).map_err(FileError::on("read", &path))?;
+        let compressed = Compression::of_name(&form.name) != Compression::None;
+        let signed = if compressed {
+            form.plain
+        } else {
+            Some(form.size)
+        };
+        let packed = Packed {
+            name: &form.name,
+            file,
+            size: signed.map(|size| size.min(limits::INDEX_BYTES)),
+        };
+        let mut failed = Ok(());
+        apt::each_package(packed, &mut |record| {
+            if failed.is_ok() {
+                failed = source::checked_location(record.location)
+                    .map_err(MirrorError::from)
+                    .and_then(|path| job.below(path))
+                    .and_then(|path| {
+                        list.add(&Entry {
+                            digest: record.sha256,
+                            size: record.size,
+                            kind: Kind::Deb,
+                            path,
+                            package: Some([
+                                record.name.to_owned(),
+                                record.version.to_string(),
+                                record.arch.to_owned(),
+                            ]),
+                        })
+                    });
+            }
+        })
+        .map_err(|problem| work::error(&self.source.id, &self.base, problem))?;
+        failed
+    }
+}
+
+/// One form of an index.
+#[derive(Debug)]
+struct Form {
+    name: String,
+    digest: Digest,
+    size: u64,
+    /// Size of the unpacked index, where the release lists it.
+    plain: Option<u64>,
+}
+
+/// The `Packages` files that clients of these architectures read, each after its component and architecture (see
+/// [`crate::apt`] about `all`).
+fn package_stems(
+    release: &Release,
+    upstream: &AptUpstream,
+    flat: bool,
+) -> Vec<(String, String, String)> {
+    if flat {
+        return vec![(String::new(), String::new(), "Packages".to_owned())];
+    }
+    let separate_all = release.architectures.iter().any(|arch| arch == "all")
+        && !release.no_separate_all.iter().any(|of| of == "Packages");
+    let mut stems = Vec::new();
+    for component in &upstream.components {
+        let own = upstream.architectures.iter().map(Arch::as_str);
+        for arch in own.chain(separate_all.then_some("all")) {
+            let stem = format!("{component}/binary-{arch}/Packages");
+            stems.push((component.clone(), arch.to_owned(), stem));
+        }
+    }
+    stems
+}
+
+fn translation_stems(release: &Release, upstream: &AptUpstream) -> Vec<String> {
+    let stem =
+        |component: &String, language: &String| format!("{component}/i18n/Translation-{language}");
+    let components = upstream.components.iter();
+    let stems = components.flat_map(|component| {
+        let languages = upstream.languages.iter();
+        languages.map(move |language| stem(component, language))
+    });
+    let listed = |stem: &String| {
+        let mut forms = FORMS.iter();
+        forms.any(|form| release.files.contains_key(&format!("{stem}{form}")))
+    };
+    stems.filter(listed).collect()
+}

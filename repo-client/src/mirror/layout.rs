@@ -1,0 +1,96 @@
+//! Where everything about mirrors lies. Names here come from the user or from hashes, never from the network.
+
+use super::list::Kind;
+use std::path::{Path, PathBuf};
+use vzpkg_metadata::{Digest, MirrorName};
+
+/// All mirrors of a node, and the files they share.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// `mirror/` below the root.
+    pub(super) mirrors: PathBuf,
+    /// `packages/` below the root: package files of mirrors and of the node are the same files.
+    packages: PathBuf,
+}
+
+/// The directory of one mirror.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub(super) directory: PathBuf,
+}
+
+impl Layout {
+    pub(super) const fn new(mirrors: PathBuf, packages: PathBuf) -> Self {
+        Self { mirrors, packages }
+    }
+
+    pub(super) fn packages(&self) -> &Path {
+        &self.packages
+    }
+
+    /// Metadata files of all mirrors under their hashes.
+    pub(super) fn files(&self) -> PathBuf {
+        self.mirrors.join(".files")
+    }
+
+    /// Where the one copy of a file is.
+    pub(super) fn file(&self, kind: Kind, digest: &Digest) -> PathBuf {
+        match kind {
+            Kind::Metadata => self.files().join(digest.to_string()),
+            Kind::Deb => self.packages.join(format!("{digest}.deb")),
+            Kind::Rpm => self.packages.join(format!("{digest}.rpm")),
+        }
+    }
+
+    /// Held shared by whoever adds files or states, exclusively by whoever removes them.
+    pub(super) fn guard(&self) -> PathBuf {
+        self.mirrors.join(".guard")
+    }
+
+    pub(super) fn home(&self, name: &MirrorName) -> Home {
+        Home {
+            directory: self.mirrors.join(name.as_str()),
+        }
+    }
+}
+
+impl Home {
+    pub(super) fn config(&self) -> PathBuf {
+        self.directory.join("mirror.json")
+    }
+
+    pub(super) fn keys(&self) -> PathBuf {
+        self.directory.join("keys")
+    }
+
+    pub(super) fn refs(&self) -> PathBuf {
+        self.directory.join("refs.json")
+    }
+
+    pub(super) fn checked(&self) -> PathBuf {
+        self.directory.join("checked.json")
+    }
+
+    pub(super) fn states(&self) -> PathBuf {
+        self.directory.join("states")
+    }
+
+    /// The files of one state.
+    pub(super) fn list(&self, state: &Digest) -> PathBuf {
+        self.states().join(format!("{state}.files"))
+    }
+
+    /// What else is known about it.
+    pub(super) fn header(&self, state: &Digest) -> PathBuf {
+        self.states().join(format!("{state}.json"))
+    }
+
+    pub(super) fn trees(&self) -> PathBuf {
+        self.directory.join("trees")
+    }
+
+    /// The symbolic link that a web server or `file://` client goes through.
+    pub(super) fn published(&self) -> PathBuf {
+        self.directory.join("published")
+    }
+}

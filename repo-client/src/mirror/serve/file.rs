@@ -1,0 +1,67 @@
+//! From the path of a request to an open file of a published tree, and to nothing else.
+
+use crate::mirror::layout::Layout;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use vzpkg_metadata::{MirrorName, RelPath};
+
+/// A file to be sent.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) file: File,
+    pub(super) size: u64,
+    /// Names the content: files of a mirror are never changed in place.
+    pub(super) tag: String,
+    /// When it came here, as HTTP writes times.
+    pub(super) modified: String,
+}
+
+/// The file that `/NAME/path` stands for; `None` for everything that is none.
+pub(super) fn find(layout: &Layout, path: &str) -> Option<Found> {
+    let path = decoded(path.strip_prefix('/')?)?;
+    let (name, rest) = path.split_once('/')?;
+    let name: MirrorName = name.parse().ok()?;
+    let rest = RelPath::parse(rest.as_bytes()).ok()?;
+    // Every component below the tree is a directory or file of ours; a link or `..` is refused by the kernel.
+    let tree = fs::canonicalize(layout.home(&name).published()).ok()?;
+    let trees = fs::canonicalize(layout.home(&name).trees()).ok()?;
+    let tree = tree.starts_with(trees).then_some(tree)?;
+    let directory = File::open(tree).ok()?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened = rustix::fs::openat2(&directory, rest.as_path(), flags, Mode::empty(), resolve);
+    let file = File::from(opened.ok()?);
+    let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
+    let (seconds, part) = (metadata.mtime(), metadata.mtime_nsec());
+    let modified = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(Found {
+        size: metadata.len(),
+        tag: format!(
+            "\"{:x}-{:x}-{seconds:x}.{part:x}\"",
+            metadata.ino(),
+            metadata.len()
+        ),
+        modified: modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        file,
+    })
+}
+
+/// Replaces `%XX` by its byte; `None` for what is then no text.
+fn decoded(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (code, tail) = tail.split_at_checked(2)?;
+        let digits = code.iter().all(u8::is_ascii_hexdigit);
+        let code = std::str::from_utf8(code).ok().filter(|_| digits)?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,191 @@
+//! One sync of one mirror: ask, list, bring, commit, publish. Killed anywhere, the published state is the old or the new.
+//!
+//! ```text
+//! ask        the signed roots, with the validators of the last sync; all the same: done
+//! list       indexes come under their hashes; the list of the new state is written from them as a stream
+//! bring      packages come under their hashes; what is here whole is not fetched
+//! commit     one sync of the file system, then states/<id>.json, newest-seen, refs.json
+//! publish    trees/<id>.<n>, one sync, the link
+//! ```
+//!
+//! Upstream may change while its files are fetched. Then something that the old root names is gone or is another file:
+//! the roots are asked again, and if they are new, so is the list.
+
+use super::asked::{self, Answer, Asked, New};
+use super::config::MirrorConfig;
+use super::error::MirrorError;
+use super::fill::{self, Fetched, Trusted};
+use super::list::ListWriter;
+use super::record::{Checked, Refs, State};
+use super::tree;
+use super::work::Work;
+use std::fs::{self, File};
+use vzpkg_metadata::Digest;
+use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
+
+/// How often upstream may change under our hands before we give up.
+const ATTEMPTS: u32 = 4;
+
+/// What a sync did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synced {
+    /// The newest state.
+    pub state: State,
+    /// Whether it is another than before.
+    pub changed: bool,
+    /// Whether it is what is published: not where a snapshot is published by name, or it was rolled back.
+    pub published: bool,
+    /// What came over the network, packages only.
+    pub fetched: Fetched,
+}
+
+/// Syncs the mirror of this work; its guard is held.
+pub(super) fn sync(work: &Work<'_>) -> Result<Synced, MirrorError> {
+    let config = MirrorConfig::read(work.home)?;
+    let mut refs = Refs::read(work.home)?;
+    remove_leftovers(work)?;
+    let mut checked = Checked::read(work.home, refs.newest);
+    let mut before: Option<(Vec<Digest>, MirrorError)> = None;
+    for _ in 0..ATTEMPTS {
+        let asked = asked::ask(work, &config, &checked)?;
+        let same = asked.iter().all(|asked| asked.of.is_same());
+        if let (true, Some(newest)) = (same, refs.newest) {
+            return unchanged(work, &mut refs, newest, checked, asked);
+        }
+        let roots = asked::whole(work, &config, asked)?;
+        let digests: Vec<Digest> = roots.iter().map(|asked| asked.root().digest).collect();
+        if let Some((known, error)) = before.take()
+            && known == digests
+        {
+            // The same roots name what is not there: it is no matter of time.
+            return Err(error);
+        }
+        match update(work, &config, &mut refs, &roots) {
+            Ok(synced) => return Ok(synced),
+            Err(error) if error.may_have_moved() => before = Some((digests, error)),
+            Err(other) => return Err(other),
+        }
+        checked = Checked::default();
+    }
+    let problem = "upstream changes faster than it can be read".to_owned();
+    Err(before.map_or(MirrorError::Config(problem), |(_, error)| error))
+}
+
+/// Nothing is new upstream. A kill may have kept the newest state from being published.
+fn unchanged(
+    work: &Work<'_>,
+    refs: &mut Refs,
+    newest: Digest,
+    mut checked: Checked,
+    asked: Vec<Asked<'_, Answer>>,
+) -> Result<Synced, MirrorError> {
+    let state = State::read(work.home, &newest)?;
+    let published = publish_newest(work, refs, newest)?;
+    checked.at = work.context.options.now;
+    let servers = asked.into_iter().filter_map(|asked| match asked.of {
+        Answer::Same(server) => Some(server),
+        Answer::New(_) => None,
+    });
+    checked.servers = servers.collect();
+    checked.write(work.home)?;
+    Ok(Synced {
+        state,
+        changed: false,
+        published,
+        fetched: Fetched::default(),
+    })
+}
+
+fn update(
+    work: &Work<'_>,
+    config: &MirrorConfig,
+    refs: &mut Refs,
+    roots: &[Asked<'_, New>],
+) -> Result<Synced, MirrorError> {
+    let _turn = super::turn(work.fetching);
+    let mut list = ListWriter::new(&work.home.states())?;
+    for root in roots {
+        root.list(work, &mut list)?;
+    }
+    let summary = list.finish(|id| work.home.list(id))?;
+    // A list that cannot be read proves nothing: everything is hashed again.
+    let trusted = refs
+        .newest
+        .map(|newest| Trusted::of(&work.home.list(&newest)));
+    let trusted = trusted.and_then(Result::ok).unwrap_or_default();
+    let path = work.home.list(&summary.id);
+    let fetched = fill::packages(work, config, &path, trusted, &asked::mirrors(roots))?;
+    let state = State {
+        id: summary.id,
+        judged: work.context.options.now,
+        files: summary.files,
+        packages: summary.packages,
+        bytes: summary.bytes,
+        roots: roots.iter().map(Asked::root).collect(),
+    };
+    let state = commit(work, refs, &state, roots)?;
+    let published = publish_newest(work, refs, state.id)?;
+    let checked = Checked {
+        at: work.context.options.now,
+        state: Some(state.id),
+        servers: roots.iter().map(Asked::server).collect(),
+    };
+    checked.write(work.home)?;
+    Ok(Synced {
+        state,
+        changed: true,
+        published,
+        fetched,
+    })
+}
+
+/// Makes a complete state last: first its files, then what names them.
+fn commit(
+    work: &Work<'_>,
+    refs: &mut Refs,
+    state: &State,
+    roots: &[Asked<'_, New>],
+) -> Result<State, MirrorError> {
+    let states = work.home.states();
+    File::open(&states)
+        .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
+        .map_err(FileError::on("sync", &states))?;
+    let state = state.write(work.home)?;
+    for root in roots {
+        root.remember(work)?;
+    }
+    refs.newest = Some(state.id);
+    refs.write(work.home)?;
+    Ok(state)
+}
+
+/// Publishes the newest state where nobody decided otherwise. Says whether it is published now.
+fn publish_newest(work: &Work<'_>, refs: &mut Refs, newest: Digest) -> Result<bool, MirrorError> {
+    let published = refs.published();
+    if published == Some(newest) {
+        return Ok(true);
+    }
+    if refs.pinned || refs.rolled_back.contains(&newest) {
+        return Ok(false);
+    }
+    tree::publish(work.layout, work.home, &newest, published)?;
+    refs.publish(newest, work.context.options.now);
+    refs.write(work.home)?;
+    Ok(true)
+}
+
+/// Removes what a kill left: trees that were never published, and half-written files.
+fn remove_leftovers(work: &Work<'_>) -> Result<(), MirrorError> {
+    tree::sweep(work.home)?;
+    for directory in [work.home.states(), work.home.directory.clone()] {
+        durable::create_directories(&directory, 0o755)?;
+        let entries = fs::read_dir(&directory).map_err(FileError::on("list", &directory))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(STAGING_PREFIX) {
+                durable::remove_unsynced(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}

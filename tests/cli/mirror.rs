@@ -1,0 +1,292 @@
+//! Mirrors through the command: killed at random instants, and read by the distributions' own package managers.
+
+use crate::support::Site;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use vzpkg_tests::apt_repo::AptRepo;
+use vzpkg_tests::deb_writer::Deb;
+use vzpkg_tests::http_server::{Fault, HttpServer, Times};
+use vzpkg_tests::keys::TestKey;
+use vzpkg_tests::rpm_writer::Rpm;
+use vzpkg_tests::yum_repo::YumRepo;
+
+/// Instants at which a sync is killed; `VZPKG_KILLS` says another number.
+const KILLS: u64 = 40;
+
+/// An archive with packages of some size, dated now as far as its signature goes.
+struct Upstream {
+    repo: AptRepo,
+    key: TestKey,
+    server: HttpServer,
+}
+
+impl Upstream {
+    fn new(site: &Site, count: u32) -> Self {
+        let key = TestKey::new("archive");
+        let mut repo = AptRepo::new(site.path("upstream"));
+        for number in 0..count {
+            let content: Vec<u8> = (0..200_000_u32)
+                .map(|i| ((i ^ number).wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0])
+                .collect();
+            let deb = Deb::new(&format!("p{number}"), "1.0")
+                .compression("none")
+                .file(&format!("usr/share/p{number}"), 0o644, &content)
+                .build(&site.path("debs"));
+            repo.suite("stable").add("main", &deb);
+        }
+        // The command asks the machine's clock.
+        repo.suite("stable").valid_until = None;
+        repo.publish(&key);
+        let server = HttpServer::serve(repo.root());
+        Self { repo, key, server }
+    }
+
+    fn add_mirror(&self, site: &Site) {
+        let keyring = site.path("archive.asc");
+        fs::write(&keyring, self.key.armored()).unwrap();
+        let keyring = keyring.to_str().unwrap();
+        let url = self.server.url();
+        site.vzpkg(&[
+            "mirror",
+            "add",
+            "m",
+            &url,
+            "--suites",
+            "stable",
+            "--arch",
+            "amd64",
+            "--keyring",
+            keyring,
+        ])
+        .ok();
+    }
+}
+
+/// That every package of the published index is there with its signed hash; the number of packages.
+fn assert_published_whole(site: &Site) -> usize {
+    let published = site.root().join("mirror/m/published");
+    let index = published.join("dists/stable/main/binary-amd64/Packages.xz");
+    let output = Command::new("xz")
+        .args(["-dc"])
+        .arg(index)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let field = |paragraph: &str, name: &str| {
+        let line = paragraph.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    };
+    let paragraphs: Vec<&str> = text
+        .split("\n\n")
+        .filter(|text| !text.trim().is_empty())
+        .collect();
+    for paragraph in &paragraphs {
+        let bytes = fs::read(published.join(field(paragraph, "Filename: "))).unwrap();
+        let digest = vzpkg_tests::tools::sha256(&bytes);
+        assert_eq!(digest, field(paragraph, "SHA256: "));
+    }
+    paragraphs.len()
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_kills_at_random_instants_publish_nothing_half() {
+    let kills = std::env::vars()
+        .find(|(name, _)| name == "VZPKG_KILLS")
+        .map_or(KILLS, |(_, count)| count.parse().unwrap());
+    let site = Site::new();
+    let upstream = Upstream::new(&site, 12);
+    upstream.add_mirror(&site);
+    let slow = Fault::Slow {
+        chunk: 50_000,
+        pause: Duration::from_millis(5),
+    };
+    upstream.server.fault("*", Times::Always, slow);
+    let (mut seed, mut completed): (u64, u32) = (42, 0);
+    for _ in 0..kills {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let mut child = site
+            .command(&["mirror", "sync", "m"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis((seed >> 33) % 400));
+        drop(child.kill());
+        child.wait().unwrap();
+        if site.root().join("mirror/m/published").exists() {
+            assert_eq!(assert_published_whole(&site), 12);
+            completed += 1;
+            site.vzpkg(&["mirror", "remove", "m"]).ok();
+            site.vzpkg(&["clean"]).ok();
+            upstream.add_mirror(&site);
+        }
+    }
+    let bytes: u64 = upstream
+        .server
+        .requests()
+        .iter()
+        .map(|request| request.sent)
+        .sum();
+    upstream.server.heal();
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    assert_eq!(assert_published_whole(&site), 12);
+    // 12 packages of 200 KB for each completed round and the last; what a kill loses is what was on its way.
+    let whole = 12 * 210_000 * u64::from(completed + 1);
+    assert!(
+        bytes < whole + kills * (4 << 20),
+        "{bytes} bytes for {completed} rounds"
+    );
+}
+
+/// `vzpkg mirror serve`, until it is dropped.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn new(site: &Site) -> Self {
+        let mut child = site
+            .command(&["mirror", "serve", "--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = lines.find_map(|line| {
+            let line = line.unwrap();
+            let start = line.find("http://")?;
+            line[start..].split("/NAME").next().map(str::to_owned)
+        });
+        Self {
+            child,
+            url: url.unwrap(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs a real package manager; its output, whatever it says.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{command:?}\n{text}");
+    text
+}
+
+/// `apt-get` with lists, cache and sources of its own.
+fn apt(directory: &Path, words: &[&str]) -> String {
+    let state = directory.join("apt");
+    for part in [
+        "lists/partial",
+        "cache/archives/partial",
+        "etc/apt.conf.d",
+        "etc/preferences.d",
+    ] {
+        fs::create_dir_all(state.join(part)).unwrap();
+    }
+    fs::write(state.join("status"), "").unwrap();
+    let option = |name: &str, place: &str| format!("{name}={}", state.join(place).display());
+    run(Command::new("apt-get")
+        .current_dir(directory)
+        .args(["-q", "-o", &option("Dir::State::lists", "lists")])
+        .args(["-o", &option("Dir::State::status", "status")])
+        .args(["-o", &option("Dir::Cache", "cache")])
+        .args(["-o", &option("Dir::Etc", "etc")])
+        .args(["-o", &option("Dir::Etc::sourcelist", "sources.list")])
+        .args([
+            "-o",
+            "Dir::Etc::sourceparts=-",
+            "-o",
+            "Acquire::Languages=none",
+        ])
+        .args([
+            "-o",
+            "APT::Sandbox::User=root",
+            "-o",
+            "Debug::Acquire::http=true",
+        ])
+        .args(["-o", "APT::Architecture=amd64"])
+        .args(words))
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_real_apt_reads_a_mirror_by_hash() {
+    let site = Site::new();
+    let upstream = Upstream::new(&site, 2);
+    upstream.add_mirror(&site);
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    let server = Server::new(&site);
+    let (url, keyring) = (&server.url, site.path("archive.asc"));
+    let client = site.path("client");
+    fs::create_dir_all(client.join("apt")).unwrap();
+    let line = format!(
+        "deb [signed-by={}] {url}/m stable main\n",
+        keyring.display()
+    );
+    fs::write(client.join("apt/sources.list"), line).unwrap();
+    let update = apt(&client, &["update"]);
+    assert!(update.contains("/by-hash/SHA256/"), "{update}");
+    apt(&client, &["download", "p0", "p1"]);
+    for name in ["p0_1.0_all.deb", "p1_1.0_all.deb"] {
+        let ours = fs::read(client.join(name)).unwrap();
+        let theirs = fs::read(upstream.repo.root().join("pool/main").join(name)).unwrap();
+        assert_eq!(ours, theirs);
+    }
+    let again = apt(&client, &["update"]);
+    assert!(again.contains("304 Not Modified"), "{again}");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_real_dnf_reads_a_mirror() {
+    let site = Site::new();
+    let key = TestKey::new("packager");
+    let mut repo = YumRepo::new(site.path("upstream"));
+    repo.add(&Rpm::new("hello", "1.0", "1").build(&site.path("rpms")));
+    repo.publish(&key);
+    let upstream = HttpServer::serve(repo.root());
+    let keyring = site.path("packager.asc");
+    fs::write(&keyring, key.armored()).unwrap();
+    let keyring = keyring.to_str().unwrap();
+    site.vzpkg(&["mirror", "add", "m", &upstream.url(), "--keyring", keyring])
+        .ok();
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    let server = Server::new(&site);
+    let client = site.path("client");
+    fs::create_dir_all(client.join("repos")).unwrap();
+    let text = format!(
+        "[m]\nname=m\nbaseurl={}/m\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{keyring}\n",
+        server.url
+    );
+    fs::write(client.join("repos/m.repo"), text).unwrap();
+    let set = |name: &str, place: &str| format!("--setopt={name}={}", client.join(place).display());
+    run(Command::new("dnf")
+        .args(["-y", "--releasever=9", "--disableplugin=*"])
+        .arg(format!("--installroot={}", client.join("root").display()))
+        .args([
+            &set("reposdir", "repos"),
+            &set("cachedir", "cache"),
+            &set("logdir", "log"),
+        ])
+        .args(["install", "--downloadonly", "hello"]));
+    let found = run(Command::new("find")
+        .arg(client.join("cache"))
+        .args(["-name", "hello-*.rpm"]));
+    assert!(found.contains("hello-1.0-1"), "{found}");
+}

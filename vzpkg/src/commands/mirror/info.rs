@@ -1,0 +1,109 @@
+//! `vzpkg mirror info NAME`: what a mirror mirrors, what it publishes, what it could go back to.
+
+use crate::cli::MirrorInfo;
+use crate::commands::Context;
+use crate::error::CommandResult;
+use crate::ops::mirrors;
+use crate::output::table::Table;
+use crate::output::{clean, local_time};
+use vzpkg_metadata::ByteSize;
+use vzpkg_repo_client::mirror::{self, Part, State, Upstream};
+use vzpkg_repo_client::source::BaseUrl;
+
+pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
+    let mirrors = mirrors::open(context);
+    let info = mirrors.info(&mirrors::name(&arguments.name)?)?;
+    if context.printer.is_json() {
+        let value = document(&info);
+        context.printer.json("mirror", value);
+        return Ok(());
+    }
+    let mut table = Table::default();
+    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    row("Name", info.name.to_string());
+    row("Directory", info.directory.display().to_string());
+    for part in info.config.parts() {
+        row("Upstream", upstream(part));
+        row("Signed by", signers(part));
+    }
+    let never = || "never".to_owned();
+    row("Checked", info.checked.map_or_else(never, local_time));
+    match &info.published {
+        Some(state) => row("Published", shown(state)),
+        None => row("Published", "nothing yet".to_owned()),
+    }
+    if let Some(newest) = info
+        .newest
+        .filter(|newest| Some(newest) != info.published.as_ref())
+    {
+        row("Newest", shown(&newest));
+    }
+    for root in info.published.iter().flat_map(|state| &state.roots) {
+        let of = format!("{}/{}", root.part, root.suite);
+        let until = root.valid_until.map(local_time);
+        let until = until.map_or_else(String::new, |until| format!(", valid until {until}"));
+        row(
+            "Dated",
+            format!("{}: {}{until}", of.trim_matches('/'), local_time(root.date)),
+        );
+    }
+    for (name, snapshot) in &info.snapshots {
+        let made = local_time(snapshot.at);
+        row(
+            "Snapshot",
+            format!("{name}: state {}, made {made}", snapshot.state.short()),
+        );
+    }
+    context.printer.result(table.render());
+    Ok(())
+}
+
+fn shown(state: &State) -> String {
+    format!(
+        "state {}: {} packages, {}, judged {}",
+        state.id.short(),
+        state.packages,
+        ByteSize(state.bytes),
+        local_time(state.judged)
+    )
+}
+
+/// Addresses without credentials, and what is taken from there.
+fn upstream(part: &Part) -> String {
+    let shown =
+        |url: &String| BaseUrl::parse(url).map_or_else(|_| clean(url), |url| url.to_string());
+    let urls: Vec<String> = part.upstream.urls().map(shown).collect();
+    let what = match &part.upstream {
+        Upstream::Apt(apt) => {
+            let archs: Vec<&str> = apt
+                .architectures
+                .iter()
+                .map(vzpkg_metadata::Arch::as_str)
+                .collect();
+            let words = [
+                apt.suites.join(","),
+                apt.components.join(","),
+                archs.join(","),
+            ];
+            words.join(" ")
+        }
+        Upstream::Yum(yum) => yum.mirror_lists.join(" "),
+    };
+    format!("{} {what}", urls.join(" ")).trim().to_owned()
+}
+
+fn signers(part: &Part) -> String {
+    if part.trust.trusted {
+        return "nobody (trusted as it is)".to_owned();
+    }
+    let keys = part.keys.iter().map(|pin| pin.fingerprint.to_string());
+    keys.collect::<Vec<_>>().join(" or ")
+}
+
+fn document(info: &mirror::MirrorInfo) -> serde_json::Value {
+    serde_json::json!({
+        "name": info.name, "directory": info.directory, "published": info.published, "newest": info.newest,
+        "checked": info.checked, "pinned": info.pinned, "history": info.history, "snapshots": info.snapshots,
+        "upstream": info.config.parts().iter().map(upstream).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,28 @@
+//! `vzpkg mirror remove NAME…`: removes mirrors with their states and snapshots.
+
+use crate::cli::MirrorRemove;
+use crate::commands::{Context, for_each};
+use crate::error::CommandResult;
+use crate::ops::mirrors;
+use crate::output::Tone;
+
+pub(super) fn run(context: &Context, arguments: &MirrorRemove) -> CommandResult {
+    let mirrors = mirrors::open_for_writing(context)?;
+    for_each(context, &arguments.names, |typed| {
+        let name = mirrors::name(typed)?;
+        // Says which name is none, also when nothing is to be changed.
+        mirrors.info(&name)?;
+        if context.settings.dry_run {
+            context
+                .printer
+                .status(Tone::Plain, "Would remove", format_args!("mirror {name}"));
+            return Ok(());
+        }
+        mirrors.remove(&name)?;
+        let what = format_args!(
+            "mirror {name}; `vzpkg clean` removes packages that no other mirror names"
+        );
+        context.printer.status(Tone::Good, "Removed", what);
+        Ok(())
+    })
+}
