@@ -22,6 +22,7 @@ pub mod dependency;
 pub mod digest;
 pub mod durable;
 pub mod family;
+pub mod glob;
 pub mod guard;
 pub mod index;
 pub mod limits;
@@ -44,7 +45,9 @@ pub use digest::Digest;
 pub use family::Family;
 pub use name::{
     ContainerId, MirrorName, PackageName, RepoId, SnapshotName, TemplateName, VersionName,
+    ContainerId, PackageName, PackagePattern, RepoId, TagName, TemplateName, VersionName,
     VersionNumber,
+    VersionNumber, VersionReference,
 };
 pub use path::RelPath;
 pub use roots::RootSet;

@@ -1,12 +1,12 @@
 //! What a user writes to name packages, and which packages that means.
 
-use crate::policy::{Pin, Rulebook, matches_glob};
+use crate::policy::{Pin, Rulebook};
 use crate::pool::{Group, Name, Pool, Solvable};
 use crate::request::ResolveError;
 use std::collections::BTreeSet;
 use vzpkg_metadata::dependency::{Atom, Expression};
 use vzpkg_metadata::package::RelationKind;
-use vzpkg_metadata::{Family, version};
+use vzpkg_metadata::{Family, glob, version};
 
 /// One spec and the choices that satisfy it; for a glob, one of these per name.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ fn names_like(pool: &Pool<'_>, glob: &str) -> BTreeSet<String> {
     let indexes = pool.sources.iter().map(|source| source.index);
     indexes
         .flat_map(|index| index.names().map(move |name| (index, name)))
-        .filter(|(index, name)| matches_glob(glob, name) && index.by_name(name).next().is_some())
+        .filter(|(index, name)| glob::matches(glob, name) && index.by_name(name).next().is_some())
         .map(|(_, name)| name.to_owned())
         .collect()
 }

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use vzpkg_metadata::index::IndexedPackage;
-use vzpkg_metadata::{Arch, Family, version};
+use vzpkg_metadata::{Arch, Family, glob, version};
 
 /// One candidate: its solvable, the number of its source, the package.
 pub(crate) type Candidate<'a> = (Solvable, usize, IndexedPackage<'a>);
@@ -127,11 +127,11 @@ impl Rulebook {
     }
 
     fn by_name(&self, name: &str, installed: Option<&str>) -> Option<Exclusion> {
-        let glob = self.excludes.iter().find(|glob| matches_glob(glob, name));
+        let glob = self.excludes.iter().find(|glob| glob::matches(glob, name));
         if let Some(glob) = glob {
             return Some(Exclusion::Glob(glob.clone()));
         }
-        let held = self.holds.iter().any(|glob| matches_glob(glob, name));
+        let held = self.holds.iter().any(|glob| glob::matches(glob, name));
         installed
             .filter(|_| held)
             .map(|version| Exclusion::Held(version.to_owned()))
@@ -166,55 +166,4 @@ pub(crate) fn preference(
 
 fn is_independent(package: &IndexedPackage<'_>) -> bool {
     matches!(package.arch(), "all" | "noarch")
-}
-
-/// Whether `text` matches `glob`, which may hold `*` and `?`.
-pub(crate) fn matches_glob(glob: &str, text: &str) -> bool {
-    let (glob, text) = (glob.as_bytes(), text.as_bytes());
-    let (mut at_glob, mut at_text) = (0, 0);
-    // After a star: where the glob goes on, and up to where the star reaches.
-    let mut star: Option<(usize, usize)> = None;
-    while at_text < text.len() {
-        match glob.get(at_glob) {
-            Some(b'*') => {
-                star = Some((at_glob + 1, at_text));
-                at_glob += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[at_text] => {
-                at_glob += 1;
-                at_text += 1;
-            }
-            _ => match star {
-                Some((after, reach)) => {
-                    star = Some((after, reach + 1));
-                    (at_glob, at_text) = (after, reach + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    glob[at_glob..].iter().all(|&byte| byte == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_match_as_in_a_shell() {
-        for (glob, text, wanted) in [
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("a*", "a", true),
-            ("*b", "aab", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "axxbyy", false),
-            ("?", "", false),
-            ("??", "ab", true),
-            ("*", "", true),
-            ("python3-*", "python3-apt", true),
-        ] {
-            assert_eq!(matches_glob(glob, text), wanted, "{glob} {text}");
-        }
-    }
 }

@@ -6,9 +6,14 @@
 //! let container: ContainerId = template; // a template is not a container
 //! ```
 
+mod reference;
+mod version;
+
+pub use reference::{DigestPrefix, VersionReference, Which};
+pub use version::{VersionName, VersionNumber};
+
 use crate::limits;
 use std::fmt;
-use std::num::NonZeroU64;
 use std::str::FromStr;
 
 /// Why a text is not a name of the wanted kind.
@@ -38,13 +43,18 @@ pub enum NameError {
         /// The first character that is not allowed.
         character: char,
     },
-    /// `T@N` whose `N` is not a positive number.
-    #[error("`{text}` is no version: write `TEMPLATE@NUMBER`, for example `debian-13-x86_64@4`")]
+    /// A text that names no version: `T@N` whose `N` is not a positive number, a digest that is cut too short.
+    #[error(
+        "`{text}` is no version: write TEMPLATE, TEMPLATE@4, TEMPLATE:TAG or @sha256: and at least {DIGEST_DIGITS} digits"
+    )]
     Version {
         /// The whole text.
         text: String,
     },
 }
+
+/// The fewest digits that stand for a whole digest.
+pub const DIGEST_DIGITS: usize = 8;
 
 fn check(
     text: &str,
@@ -165,6 +175,26 @@ name_type!(
     |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "+-._/".contains(c)
 );
 
+name_type!(
+    /// A name that a version of a template is given besides its number: `stable` of `debian-13-x86_64:stable`. It begins
+    /// with a letter, for `T:4` would be taken for `T@4`.
+    TagName, "tag", 64,
+    |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric() || "-_.".contains(c)
+);
+
+name_type!(
+    /// The packages that a hold is about: a package name in which `*` and `?` stand for what they do in a shell.
+    PackagePattern, "pattern of package names", limits::IDENTIFIER_BYTES,
+    |c| c.is_ascii_alphanumeric() || "_*?".contains(c), |c| c.is_ascii_alphanumeric() || "+-._~^*?".contains(c)
+);
+
+impl PackagePattern {
+    /// Whether a package of this name is meant.
+    pub fn matches(&self, package: &PackageName) -> bool {
+        crate::glob::matches(self.as_str(), package.as_str())
+    }
+}
+
 impl TemplateName {
     /// Parses what a user typed: a leading dot, as container configurations of the original write it, is dropped.
     ///
@@ -172,76 +202,6 @@ impl TemplateName {
     /// As the `FromStr` of this type.
     pub fn from_user(text: &str) -> Result<Self, NameError> {
         text.strip_prefix('.').unwrap_or(text).parse()
-    }
-}
-
-/// The number of a version of one template: 1, 2, 3 …; never used twice.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(transparent)]
-pub struct VersionNumber(NonZeroU64);
-
-impl VersionNumber {
-    /// The first version of every template.
-    pub const FIRST: Self = Self(NonZeroU64::MIN);
-
-    /// Wraps `number`; `None` for 0.
-    pub fn new(number: u64) -> Option<Self> {
-        NonZeroU64::new(number).map(Self)
-    }
-
-    /// The number itself, at least 1.
-    pub const fn get(self) -> u64 {
-        self.0.get()
-    }
-
-    /// The number after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for VersionNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// One version of one template: `debian-13-x86_64@4`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VersionName {
-    /// The template.
-    pub template: TemplateName,
-    /// Its version.
-    pub number: VersionNumber,
-}
-
-impl fmt::Display for VersionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}@{}", self.template, self.number))
-    }
-}
-
-impl FromStr for VersionName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let error = || NameError::Version {
-            text: text.to_owned(),
-        };
-        let (template, number) = text.rsplit_once('@').ok_or_else(error)?;
-        let plain = number.bytes().all(|digit| digit.is_ascii_digit());
-        let number = number
-            .parse()
-            .ok()
-            .filter(|_| plain)
-            .and_then(VersionNumber::new);
-        Ok(Self {
-            template: TemplateName::from_user(template)?,
-            number: number.ok_or_else(error)?,
-        })
     }
 }
 
@@ -262,11 +222,6 @@ mod tests {
             TemplateName::from_user(".centos-7").unwrap().as_str(),
             "centos-7"
         );
-        let version: VersionName = "debian-13-x86_64@12".parse().unwrap();
-        assert_eq!(
-            (version.number.get(), version.to_string().as_str()),
-            (12, "debian-13-x86_64@12")
-        );
     }
 
     #[test]
@@ -276,8 +231,8 @@ mod tests {
             assert!(text.parse::<RepoId>().is_err(), "{text:?}");
             assert!(text.parse::<TemplateName>().is_err(), "{text:?}");
         }
-        for text in ["a", "a@", "a@0", "a@-1", "a@+1", "@1", "a@1x"] {
-            assert!(text.parse::<VersionName>().is_err(), "{text:?}");
+        for text in ["", "4", "../x", "a/b", "a b", "-rf", ".x", "a:b", "a@b"] {
+            assert!(text.parse::<TagName>().is_err(), "{text:?}");
         }
     }
 }
