@@ -54,8 +54,9 @@
 //! | record, before COMMIT | a record without a row; its number is given out again | gc |
 //! | COMMIT | the version | – |
 //!
-//! If `state.db` is lost, [`store::Store::rebuild_database`] makes it again from the records, all but marks and
-//! containers. [`store::Store::verify`] reads everything again and says what is not what its name says.
+//! If `state.db` is lost or damaged, [`store::rebuild`] makes it again from the records, and takes marks and containers
+//! from what can be read of the old one. [`store::Store::verify`] reads everything again and says what is not what its
+//! name says.
 //!
 //! # Locks
 //!
@@ -103,6 +104,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod compare;
 pub mod import;
 pub mod merge;
 pub mod store;

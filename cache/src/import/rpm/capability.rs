@@ -2,7 +2,7 @@
 //! attribute `security.capability`, as libcap writes them.
 
 /// The name of the attribute.
-pub(super) const XATTR: &[u8] = b"security.capability";
+pub(crate) const XATTR: &[u8] = b"security.capability";
 
 /// Capabilities by number, as Linux has them.
 const NAMES: [&str; 41] = [
@@ -85,6 +85,43 @@ pub(super) fn xattr(text: &str) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
+/// The text for an attribute, as `getcap` prints it: `cap_net_raw=ep`. Of one that cannot be understood, its digits.
+pub(crate) fn describe(attribute: &[u8]) -> String {
+    let words: Vec<u32> = attribute
+        .chunks_exact(4)
+        .map(|word| word.try_into().map_or(0, u32::from_le_bytes))
+        .collect();
+    // Revision 3 says in a sixth word for the root of which user namespace.
+    let (magic, [low, inheritable_low, high, inheritable_high]) = match *words.as_slice() {
+        [magic, a, b, c, d] | [magic, a, b, c, d, _] => (magic, [a, b, c, d]),
+        _ => {
+            let digits = attribute
+                .iter()
+                .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+            return format!("capabilities 0x{digits}");
+        }
+    };
+    let set = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+    let (permitted, inheritable) = (set(low, high), set(inheritable_low, inheritable_high));
+    let effective = if magic & EFFECTIVE == 0 { "" } else { "e" };
+    let clause = |bits: u64, flags: &str| {
+        let names: Vec<String> = (0..64)
+            .filter(|number| bits >> number & 1 == 1)
+            .map(|number| {
+                let known = NAMES.get(number).map(|name| format!("cap_{name}"));
+                known.unwrap_or_else(|| number.to_string())
+            })
+            .collect();
+        (bits != 0).then(|| format!("{}={effective}{flags}", names.join(",")))
+    };
+    let clauses = [
+        clause(permitted & inheritable, "ip"),
+        clause(permitted & !inheritable, "p"),
+        clause(inheritable & !permitted, "i"),
+    ];
+    clauses.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 /// One clause: names, then one or more of `=`, `+`, `-` each with flags of `eip`.
 fn apply(clause: &str, sets: &mut Sets) -> Option<()> {
     let operators = ['=', '+', '-'];
@@ -165,6 +202,21 @@ mod tests {
         ] {
             assert_eq!(words(text).as_deref(), Some(&expected[..]), "{text}");
         }
+    }
+
+    #[test]
+    fn attributes_are_described_as_getcap_does() {
+        for (text, described) in [
+            ("cap_net_raw+ep", "cap_net_raw=ep"),
+            ("cap_chown,cap_perfmon=p", "cap_chown,cap_perfmon=p"),
+            ("cap_kill+eip", "cap_kill=eip"),
+            ("cap_kill+ip cap_bpf+i", "cap_kill=ip cap_bpf=i"),
+        ] {
+            let attribute = xattr(text).unwrap().unwrap();
+            assert_eq!(describe(&attribute), described);
+        }
+        assert_eq!(describe(&[1, 2]), "capabilities 0x0102");
+        assert_eq!(describe(&[]), "capabilities 0x");
     }
 
     #[test]

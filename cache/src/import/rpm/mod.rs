@@ -4,7 +4,8 @@
 //! to root and [`OWNERS`] holds the names. The distribution's own rpm sets the real owners when it installs the package.
 //! The file's hash was checked before; nothing here trusts it for more than that.
 
-mod capability;
+pub(crate) mod capability;
+mod changelog;
 mod cpio;
 mod header;
 mod payload;
@@ -13,6 +14,8 @@ mod skeleton;
 
 pub use cpio::CpioError;
 pub use header::HeaderError;
+
+pub(crate) use changelog::changelog;
 
 use super::unpack::{ContentSink, UnpackLimits};
 pub(crate) use skeleton::Skeleton;
