@@ -44,10 +44,8 @@ pub use arch::Arch;
 pub use digest::Digest;
 pub use family::Family;
 pub use name::{
-    ContainerId, MirrorName, PackageName, RepoId, SnapshotName, TemplateName, VersionName,
-    ContainerId, PackageName, PackagePattern, RepoId, TagName, TemplateName, VersionName,
-    VersionNumber,
-    VersionNumber, VersionReference,
+    ContainerId, MirrorName, PackageName, PackagePattern, RepoId, SnapshotName, TagName,
+    TemplateName, VersionName, VersionNumber, VersionReference,
 };
 pub use path::RelPath;
 pub use roots::RootSet;

@@ -12,12 +12,16 @@ mod bad_input;
 mod centos;
 mod crash;
 mod debian;
+mod differences;
 mod interrupted;
 mod lock;
 mod mirror;
 mod peers;
+mod repair;
+mod space;
 mod support;
 mod tiny;
+mod versions;
 mod words;
 
 /// A scenario file that is not listed above would not run.

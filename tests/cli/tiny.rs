@@ -12,8 +12,11 @@ use vzpkg_tests::keys::TestKey;
 use vzpkg_tests::tiny_debian;
 use vzpkg_tests::tools::DAY;
 
-/// The one template of the site; it wants `tiny-base` and `app`.
+/// The one template of the site; it wants every package that the site began with.
 pub(crate) const TEMPLATE: &str = "tiny-1-x86_64";
+
+/// Where its files lie below the template area.
+pub(crate) const TEMPLATE_FILES: &str = "tiny/1/x86_64/config/os/default";
 
 /// No scenario waits longer than this for something that ought to happen.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -24,11 +27,18 @@ pub(crate) struct Tiny {
     pub(crate) server: HttpServer,
     repo: AptRepo,
     key: TestKey,
+    /// What its templates want, a line each.
+    packages: String,
 }
 
 impl Tiny {
     /// A site whose repository has the base and this package, which is called `app`.
     pub(crate) fn with(app: &Deb) -> Self {
+        Self::of(&["app"], std::slice::from_ref(app))
+    }
+
+    /// A site whose template wants packages of these names, and whose repository has the base and these files.
+    pub(crate) fn of(names: &[&str], packages: &[Deb]) -> Self {
         let site = Site::new();
         let key = TestKey::new("archive");
         let mut repo = AptRepo::new(site.path("repo"));
@@ -42,18 +52,26 @@ impl Tiny {
             server,
             repo,
             key,
+            packages: names.join("\n") + "\n",
         };
         tiny.write_template(TEMPLATE);
-        tiny.publish(app);
+        tiny.publish_all(packages);
         tiny
     }
 
     /// Adds a newer `app` to the repository, which becomes a day newer itself.
     pub(crate) fn publish(&mut self, app: &Deb) {
-        let app = app.build(&self.site.path("debs"));
+        self.publish_all(std::slice::from_ref(app));
+    }
+
+    /// Adds these packages to the repository, which becomes a day newer itself.
+    pub(crate) fn publish_all(&mut self, packages: &[Deb]) {
+        let debs = self.site.path("debs");
         let mut suite = self.repo.suite("stable");
         suite.date += DAY;
-        suite.add("main", &app);
+        for package in packages {
+            suite.add("main", &package.build(&debs));
+        }
         self.repo.publish(&self.key);
     }
 
@@ -65,7 +83,7 @@ impl Tiny {
             &[
                 ("package_manager", "dpkgx64\n"),
                 ("distribution", "debian\n"),
-                ("packages", "app\n"),
+                ("packages", &self.packages),
                 (
                     "repositories",
                     &format!("{} stable main\n", self.server.url()),
@@ -77,6 +95,56 @@ impl Tiny {
                 ),
             ],
         );
+    }
+
+    /// Runs the command with these words.
+    pub(crate) fn vzpkg(&self, words: &[&str]) -> Run {
+        self.site.vzpkg(words)
+    }
+
+    /// Builds the first version.
+    pub(crate) fn create(&self) {
+        self.vzpkg(&["create-cache", TEMPLATE]).ok();
+    }
+
+    /// Updates with fresh metadata; what was said on stderr.
+    pub(crate) fn update(&self) -> String {
+        let run = self.vzpkg(&["update", TEMPLATE, "--refresh"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stderr
+    }
+
+    /// A verb's JSON.
+    pub(crate) fn json(&self, words: &[&str]) -> serde_json::Value {
+        let text = self.vzpkg(&[words, &["--format", "json"]].concat()).ok();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The versions there are, newest first, as `history` has them.
+    pub(crate) fn versions(&self) -> Vec<serde_json::Value> {
+        let history = self.json(&["history", TEMPLATE]);
+        history["versions"].as_array().unwrap().clone()
+    }
+
+    /// The number of the head.
+    pub(crate) fn head(&self) -> u64 {
+        let versions = self.versions();
+        let head = versions.iter().find(|version| version["head"] == true);
+        head.unwrap()["number"].as_u64().unwrap()
+    }
+
+    /// The version of a package in a version of the template.
+    pub(crate) fn version_of(&self, package: &str, version: &str) -> String {
+        let packages = self.json(&["list", "--packages", version]);
+        let packages = packages["packages"].as_array().unwrap();
+        let found = packages.iter().find(|found| found["name"] == package);
+        found.unwrap()["version"].as_str().unwrap().to_owned()
+    }
+
+    /// Writes the settings of this site.
+    pub(crate) fn settings(&self, text: &str) {
+        fs::create_dir_all(self.site.path("etc")).unwrap();
+        fs::write(self.site.path("etc/vzpkg.toml"), text).unwrap();
     }
 
     /// Starts the command with these words and does not wait for it.
@@ -101,6 +169,13 @@ impl Tiny {
         assert_eq!(mounts_below(&self.site.root()), Vec::<String>::new());
         assert_eq!(mounts_below(&self.site.path("run")), Vec::<String>::new());
     }
+}
+
+/// A package with one program, which prints this version.
+pub(crate) fn program(name: &str, version: &str) -> Deb {
+    let text = format!("#!/bin/sh\necho {version}\n");
+    let path = format!("usr/bin/{name}");
+    tiny_debian::package(name, version).file(&path, 0o755, text.as_bytes())
 }
 
 /// Waits until something holds.

@@ -32,8 +32,10 @@ pub struct Settings {
     pub script_timeout: Duration,
     /// Whether recommended packages are installed.
     pub recommends: bool,
-    /// Newest versions of each template that gc leaves, used or not.
-    pub keep_versions: usize,
+    /// How many of the newest versions of each template gc leaves, used or not.
+    pub keep_last: usize,
+    /// gc leaves versions that are not older than so many days; 0: age alone keeps nothing.
+    pub keep_days: u32,
     /// How reading verbs print.
     pub format: Format,
     /// Whether stderr gets colours.
@@ -139,7 +141,8 @@ impl Settings {
             run_directory: layers.get(Key::RunDirectory).0.into(),
             script_timeout: seconds(Key::ScriptTimeout)?,
             recommends: layers.parse(Key::Recommends)?,
-            keep_versions: layers.parse(Key::KeepVersions)?,
+            keep_last: layers.parse(Key::KeepLast)?,
+            keep_days: layers.parse(Key::KeepDays)?,
             format,
             color,
             verbosity,

@@ -112,10 +112,23 @@ pub fn import(
     if let Some(manifest) = store.packages.get(&fetched.package.sha256)? {
         return Ok((Arc::new(manifest), false));
     }
+    Ok((Arc::new(import_again(store, family, fetched)?), true))
+}
+
+/// Imports a package whether or not that was done before: its manifest is replaced, and each of its objects that does not
+/// hold the bytes of its name any more.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_again(
+    store: &Store,
+    family: Family,
+    fetched: &Fetched,
+) -> Result<PackageManifest, ImportError> {
     let file = open_verified(fetched)?;
     let manifest = read(store, family, &fetched.package, file)?;
     store.packages.put(&manifest)?;
-    Ok((Arc::new(manifest), true))
+    Ok(manifest)
 }
 
 /// Imports everything that comes through `arrivals` with `threads` threads, biggest first among what is there, until

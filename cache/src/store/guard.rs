@@ -222,6 +222,27 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         })
 }
 
+/// Takes every guard that there is, or none: nobody works on the store while the result lives, and nobody is waited for.
+pub(super) fn take_all(layout: &Layout) -> Result<Vec<FileGuard>, GuardError> {
+    let directory = layout.guards();
+    let mut held = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
+        let path = entry.map_err(FileError::on("list", &directory))?.path();
+        let file = open(&path)?;
+        match FileGuard::attempt(file, Share::Exclusive).map_err(FileError::on("lock", &path))? {
+            Attempt::Held(guard) => held.push(guard),
+            Attempt::Busy(mut file) => {
+                return Err(GuardError::Busy {
+                    guard: GuardName::Database,
+                    holder: read_holder(&mut file),
+                    waited: Duration::ZERO,
+                });
+            }
+        }
+    }
+    Ok(held)
+}
+
 /// Who holds a guard right now, for `status`; `None` if nobody does.
 pub(super) fn holder(layout: &Layout, name: &GuardName) -> Result<Option<Holder>, FileError> {
     let path: PathBuf = layout.guard(&name.file_name());

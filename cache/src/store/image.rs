@@ -219,7 +219,7 @@ impl Images {
     }
 
     /// The bytes of an image without its last line, checked against it.
-    fn load(&self, digest: &Digest) -> Result<Vec<u8>, ImageError> {
+    pub(super) fn load(&self, digest: &Digest) -> Result<Vec<u8>, ImageError> {
         let mut image = match durable::read_file(&self.path(digest), IMAGE_BYTES) {
             Ok(image) => image,
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {

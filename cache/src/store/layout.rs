@@ -98,6 +98,16 @@ impl Layout {
         self.store().join("state.db")
     }
 
+    /// A damaged database while it is being replaced.
+    pub fn database_aside(&self) -> PathBuf {
+        self.store().join("state.db.aside")
+    }
+
+    /// A damaged database after everything readable was taken from it at this second since 1970.
+    pub fn database_damaged(&self, at: i64) -> PathBuf {
+        self.store().join(format!("state.db.damaged-{at}"))
+    }
+
     /// Lock files between processes.
     pub fn guards(&self) -> PathBuf {
         self.store().join("guards")

@@ -15,6 +15,7 @@ mod object;
 mod package;
 mod publish;
 mod rebuild;
+mod repair;
 mod reserve;
 mod staging;
 mod verify;
@@ -22,10 +23,10 @@ mod version;
 
 pub use builds::BuildDir;
 pub use db::{
-    CachedTree, ContainerRow, Database, DatabaseError, Follow, IdClash, TemplateRow, VersionRow,
-    VersionState,
+    CachedTree, ContainerRow, Database, DatabaseError, Follow, Hold, IdClash, Salvaged,
+    TemplateRow, VersionRow, VersionState,
 };
-pub use gc::{GcError, GcMode, GcOptions, GcReport, RemovedTree};
+pub use gc::{GcError, GcMode, GcOptions, GcReport, RemovedTree, Retention};
 pub use guard::{Guard, GuardError, GuardName, GuardReporter, Holder, SilentWait, Wait};
 pub use image::{ImageError, Images};
 pub use layout::{Layout, object_name};
@@ -33,7 +34,7 @@ pub use materialize::MaterializeError;
 pub use object::{ObjectError, Objects};
 pub use package::{ManifestError, PackageManifest, Packages};
 pub use publish::{PublishError, Published};
-pub use rebuild::{RebuildError, RebuildReport};
+pub use rebuild::{RebuildError, RebuildReport, rebuild};
 pub use reserve::Reserve;
 pub use verify::{Finding, VerifyError, VerifyReporter};
 pub use version::{Timing, VersionDraft, VersionError, VersionRecord, Versions};

@@ -271,7 +271,8 @@ impl Objects {
         if self.staging.protect(&self.path(digest))? != Some(size) {
             return Ok(false);
         }
-        let sound = self.hash(digest)?.1 == *digest;
+        // One that the disk does not give back any more is replaced like one that holds other bytes.
+        let sound = self.hash(digest).is_ok_and(|(_, found)| found == *digest);
         if sound {
             self.known().insert(*digest);
         }

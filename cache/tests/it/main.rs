@@ -17,6 +17,7 @@ mod store_full_disk;
 mod store_gc;
 mod store_guards;
 mod store_images;
+mod store_migrate;
 mod store_model;
 mod store_mounts;
 mod store_objects;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use vzpkg_cache::store::{Access, GcMode, GcOptions, Published, Store, VerifyReporter};
+use vzpkg_cache::store::{Access, GcMode, GcOptions, Published, Retention, Store, VerifyReporter};
 use vzpkg_metadata::{Digest, TemplateName};
 
 const TEMPLATE: &str = "debian-13-x86_64";
@@ -113,7 +113,7 @@ fn what_a_killed_process_leaves_is_collected() {
         let store = open(&directory);
         let options = GcOptions {
             mode: GcMode::Remove,
-            keep_newest: 0,
+            keep: Retention::newest(0),
         };
         let report = fixtures::gc(&store, options).unwrap();
         // Opening alone makes no staging directory.

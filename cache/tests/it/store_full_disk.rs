@@ -4,7 +4,7 @@ use crate::fixtures::{self, build};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vzpkg_cache::store::{Access, GcMode, GcOptions, Store, VerifyReporter};
+use vzpkg_cache::store::{Access, GcMode, GcOptions, Retention, Store, VerifyReporter};
 use vzpkg_metadata::{Digest, TemplateName};
 
 const TEMPLATE: &str = "debian-13-x86_64";
@@ -84,7 +84,7 @@ fn privileged_a_full_disk_harms_nothing_and_gc_frees_it() {
     let store = Store::open(root, Access::ReadWrite).unwrap();
     let options = GcOptions {
         mode: GcMode::Remove,
-        keep_newest: 0,
+        keep: Retention::newest(0),
     };
     let report = fixtures::gc(&store, options).unwrap();
     assert!(report.objects > 50, "{report:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use vzpkg_cache::store::{GcMode, GcOptions, GcReport, Published, Store};
+use vzpkg_cache::store::{GcMode, GcOptions, GcReport, Published, Retention, Store};
 use vzpkg_metadata::lock::LockedPackage;
 use vzpkg_metadata::transaction::Reason;
 use vzpkg_metadata::{ByteSize, Digest, TemplateName, VersionName};
@@ -15,7 +15,7 @@ const TEMPLATE: &str = "debian-13-x86_64";
 fn gc(store: &Store, mode: GcMode) -> GcReport {
     let options = GcOptions {
         mode,
-        keep_newest: usize::MAX,
+        keep: Retention::newest(usize::MAX),
     };
     fixtures::gc(store, options).expect("it collects")
 }
@@ -63,14 +63,14 @@ fn old_versions_expire_unless_something_keeps_them() {
         .map(|content| publish(&store, &[("a", &[content])]))
         .collect();
     store.db.set_kept(&names[0], true).unwrap();
-    store.db.tag(&names[1], "stable").unwrap();
+    store.db.tag(&names[1], &"stable".parse().unwrap()).unwrap();
     drop(store);
     age(&directory);
     let store = open(&directory);
     let collect = |mode| {
         let options = GcOptions {
             mode,
-            keep_newest: 2,
+            keep: Retention::newest(2),
         };
         fixtures::gc(&store, options).unwrap()
     };
@@ -81,6 +81,34 @@ fn old_versions_expire_unless_something_keeps_them() {
     let template: TemplateName = TEMPLATE.parse().unwrap();
     assert_eq!(store.db.versions(&template).unwrap().len(), 4);
     assert_eq!(store.db.head(&template).unwrap().unwrap().name, names[5]);
+}
+
+#[test]
+fn young_versions_stay_however_many_there_are() {
+    let (directory, store) = store();
+    for (content, created) in [(b"1", 100), (b"2", 200), (b"3", 300), (b"4", 400)] {
+        let mut draft = build(&store, TEMPLATE, &[("a", content)]);
+        draft.created = created;
+        store.publish(draft).unwrap();
+    }
+    drop(store);
+    age(&directory);
+    let store = open(&directory);
+    let expired = |newest, since| {
+        let options = GcOptions {
+            mode: GcMode::DryRun,
+            keep: Retention { newest, since },
+        };
+        let report = fixtures::gc(&store, options).unwrap();
+        let versions = report.trees.iter().flat_map(|tree| &tree.versions);
+        let mut numbers: Vec<u64> = versions.map(|name| name.number.get()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    assert_eq!(expired(0, i64::MAX), [1, 2, 3], "the head stays always");
+    assert_eq!(expired(0, 300), [1, 2]);
+    assert_eq!(expired(3, 400), [1], "one reason to stay is enough");
+    assert_eq!(expired(0, 0), [0; 0]);
 }
 
 #[test]
@@ -198,7 +226,7 @@ fn a_tree_in_use_that_cannot_be_read_stops_everything() {
     let store = open(&directory);
     let options = GcOptions {
         mode: GcMode::Remove,
-        keep_newest: 0,
+        keep: Retention::newest(0),
     };
     let error = fixtures::gc(&store, options).unwrap_err();
     assert!(

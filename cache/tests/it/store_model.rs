@@ -3,7 +3,7 @@
 use crate::fixtures::{self, age, build, open, store};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use vzpkg_cache::store::{DatabaseError, GcMode, GcOptions, Store, VerifyReporter};
+use vzpkg_cache::store::{DatabaseError, GcMode, GcOptions, Retention, Store, VerifyReporter};
 use vzpkg_metadata::{Digest, VersionName, VersionNumber};
 
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ proptest! {
                     drop(store);
                     age(&directory);
                     store = open(&directory);
-                    let options = GcOptions { mode: GcMode::Remove, keep_newest };
+                    let options = GcOptions { mode: GcMode::Remove, keep: Retention::newest(keep_newest) };
                     fixtures::gc(&store, options).unwrap();
                     let mut used = BTreeSet::new();
                     for template in model.values_mut() {

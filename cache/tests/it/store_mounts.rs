@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vzpkg_cache::store::{GcMode, GcOptions};
+use vzpkg_cache::store::{GcMode, GcOptions, Retention};
 use vzpkg_runtime::rootfs::{Lower, MountSpec, Tier, mount, probe, sweep, unmount};
 
 /// Unmounts whatever happens: the mount itself, and the one of its version that all containers of a node share.
@@ -67,7 +67,7 @@ fn privileged_gc_leaves_what_is_mounted() {
     let collect = || {
         let options = GcOptions {
             mode: GcMode::Remove,
-            keep_newest: 0,
+            keep: Retention::newest(0),
         };
         fixtures::gc(&store, options)
     };

@@ -4,10 +4,11 @@ use crate::fixtures::{build, draft, open, store};
 use std::collections::BTreeMap;
 use std::thread;
 use vzpkg_cache::store::{
-    CachedTree, ContainerRow, DatabaseError, Follow, PublishError, Published, VersionState,
+    CachedTree, ContainerRow, DatabaseError, Follow, Hold, PublishError, Published, VersionState,
 };
 use vzpkg_metadata::lock::Ids;
-use vzpkg_metadata::{Digest, TemplateName, VersionName};
+use vzpkg_metadata::name::Which;
+use vzpkg_metadata::{Digest, TemplateName, VersionName, VersionReference};
 
 const TEMPLATE: &str = "debian-13-x86_64";
 
@@ -54,6 +55,45 @@ fn the_same_tree_again_changes_nothing_but_the_head() {
         store.db.version(&two).unwrap().state,
         VersionState::Bad("nginx does not start".to_owned())
     );
+}
+
+#[test]
+fn going_forward_again_undoes_a_rollback() {
+    let (_directory, store) = store();
+    let mut versions = Vec::new();
+    for content in [b"1", b"2"] {
+        let draft = build(&store, TEMPLATE, &[("a", content)]);
+        versions.push(store.publish(draft).unwrap().record().name());
+    }
+    store.db.roll_back(&versions[0], "slow").unwrap();
+    store.db.roll_back(&versions[1], "").unwrap();
+    assert_eq!(
+        store.db.head(&template()).unwrap().unwrap().name,
+        versions[1]
+    );
+    for row in store.db.versions(&template()).unwrap() {
+        assert_eq!(row.state, VersionState::Good, "{}", row.name);
+    }
+}
+
+#[test]
+fn versions_are_found_by_the_first_digits_of_their_digest() {
+    let (_directory, store) = store();
+    let one = build(&store, TEMPLATE, &[("a", b"1")]);
+    store.publish(one.clone()).unwrap();
+    store
+        .publish(build(&store, TEMPLATE, &[("a", b"2")]))
+        .unwrap();
+    let digits = one.digest.to_string();
+    for text in [&digits[..8], &digits[..63], &digits] {
+        let reference: VersionReference = format!("@sha256:{text}").parse().unwrap();
+        let Which::Digest(prefix) = reference.which else {
+            panic!("{reference:?}")
+        };
+        let found = store.db.versions_beginning(&prefix).unwrap();
+        assert_eq!(found.len(), 1, "{text}");
+        assert_eq!(found[0].digest, one.digest);
+    }
 }
 
 #[test]
@@ -140,9 +180,10 @@ fn a_version_in_use_cannot_be_removed() {
     store.db.set_kept(&one.name(), true).unwrap();
     assert_eq!(refused(&one.name()), "it is kept");
     store.db.set_kept(&one.name(), false).unwrap();
-    store.db.tag(&one.name(), "stable").unwrap();
+    let stable = "stable".parse().unwrap();
+    store.db.tag(&one.name(), &stable).unwrap();
     assert_eq!(refused(&one.name()), "it has the tag stable");
-    store.db.untag(&template(), "stable").unwrap();
+    store.db.untag(&template(), &stable).unwrap();
     let row = container("web1", one.digest);
     store.db.insert_container(&row).unwrap();
     assert_eq!(refused(&one.name()), "container web1 is linked to it");
@@ -284,24 +325,35 @@ fn a_name_has_one_id_for_ever() {
 #[test]
 fn holds_and_tags_are_per_template() {
     let (_directory, store) = store();
-    let package = "nginx".parse().unwrap();
-    store.db.hold(&template(), &package).unwrap();
-    store.db.hold(&template(), &package).unwrap();
+    let mut hold = Hold {
+        pattern: "nginx*".parse().unwrap(),
+        until: None,
+        reason: String::new(),
+        since: 100,
+    };
+    store.db.hold(&template(), &hold).unwrap();
+    hold.until = Some(200);
+    hold.reason = "1.27 does not start".to_owned();
+    store.db.hold(&template(), &hold).unwrap();
     assert_eq!(
         store.db.holds(&template()).unwrap(),
-        ["nginx".parse().unwrap()]
+        std::slice::from_ref(&hold)
     );
-    assert!(store.db.unhold(&template(), &package).unwrap());
-    assert!(!store.db.unhold(&template(), &package).unwrap());
+    assert!(hold.is_active(199) && !hold.is_active(200));
+    assert_eq!(store.db.holds(&"other".parse().unwrap()).unwrap(), []);
+    let unhold = || store.db.unhold(&template(), &hold.pattern).unwrap();
+    assert_eq!(unhold().as_ref(), Some(&hold));
+    assert_eq!(unhold(), None);
     let one = store
         .publish(build(&store, TEMPLATE, &[("a", b"1")]))
         .unwrap();
     let two = store
         .publish(build(&store, TEMPLATE, &[("a", b"2")]))
         .unwrap();
-    store.db.tag(&one.record().name(), "stable").unwrap();
-    store.db.tag(&two.record().name(), "stable").unwrap();
-    let tagged = store.db.tagged(&template(), "stable").unwrap().unwrap();
+    let stable = "stable".parse().unwrap();
+    store.db.tag(&one.record().name(), &stable).unwrap();
+    store.db.tag(&two.record().name(), &stable).unwrap();
+    let tagged = store.db.tagged(&template(), &stable).unwrap().unwrap();
     assert_eq!(tagged.name, two.record().name());
-    assert_eq!(tagged.tags, ["stable"]);
+    assert_eq!(tagged.tags, [stable]);
 }

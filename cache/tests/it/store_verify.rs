@@ -3,7 +3,10 @@
 use crate::fixtures::{build, manifest, open, replace, store, tree_of};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vzpkg_cache::store::{Access, Finding, Store, VerifyReporter, VersionRecord};
+use vzpkg_cache::store::{
+    Access, ContainerRow, Finding, Follow, GuardName, Hold, RebuildError, SilentWait, Store,
+    VerifyReporter, VersionRecord, VersionState, Wait, rebuild,
+};
 use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::{Digest, TemplateName};
 
@@ -165,4 +168,111 @@ fn a_lost_database_is_made_again_from_the_records() {
     assert_eq!(store.rebuild_database().unwrap().restored, []);
     assert_eq!(publish(&store, &[("a", b"3")]).number.get(), 3);
     assert_eq!(store.verify(&[], 1, &Silent).unwrap(), []);
+}
+
+/// Overwrites the first page of one table in a database whose log is written back.
+fn damage_table(root: &std::path::Path, table: &str) {
+    let path = root.join("store/state.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let (page, size): (u32, u32) = connection
+        .query_row(
+            "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?",
+            [table],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(&path).unwrap();
+    let place = |page: u32| usize::try_from(page * size).unwrap();
+    bytes[place(page - 1)..place(page)].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn what_only_a_damaged_database_knew_is_taken_from_it() {
+    let (directory, store) = store();
+    let first = publish(&store, &[("a", b"1")]);
+    publish(&store, &[("a", b"2")]);
+    let template: TemplateName = TEMPLATE.parse().unwrap();
+    let hold = Hold {
+        pattern: "nginx*".parse().unwrap(),
+        until: Some(7),
+        reason: "slow".to_owned(),
+        since: 1,
+    };
+    store.db.hold(&template, &hold).unwrap();
+    let stable = "stable".parse().unwrap();
+    store.db.tag(&first.name(), &stable).unwrap();
+    let web = container("web", first.digest);
+    store.db.insert_container(&web).unwrap();
+    drop(store);
+    damage_table(directory.path(), "versions");
+    let (store, report) = rebuild(directory.path(), 42).unwrap();
+    assert_eq!(report.restored.len(), 2);
+    assert_eq!(store.db.holds(&template).unwrap(), [hold]);
+    assert_eq!(store.db.version(&first.name()).unwrap().tags, [stable]);
+    assert_eq!(store.db.containers().unwrap(), [web]);
+    assert_eq!(store.db.check().unwrap(), Vec::<String>::new());
+    let kept = directory.path().join("store/state.db.damaged-42");
+    assert_eq!(report.damaged.as_deref(), Some(kept.as_path()));
+    assert!(kept.exists());
+    assert!(report.salvaged.iter().any(|salvaged| salvaged.cut));
+    assert_eq!(store.verify(&[], 1, &Silent).unwrap(), []);
+    // A sound one is left alone.
+    drop(store);
+    let (_, report) = rebuild(directory.path(), 43).unwrap();
+    assert_eq!((report.restored.len(), report.damaged), (0, None));
+}
+
+#[test]
+fn marks_and_the_head_survive_where_their_tables_do() {
+    let (directory, store) = store();
+    let first = publish(&store, &[("a", b"1")]);
+    let second = publish(&store, &[("a", b"2")]);
+    store.db.roll_back(&first.name(), "slow").unwrap();
+    store.db.set_kept(&first.name(), true).unwrap();
+    drop(store);
+    damage_table(directory.path(), "holds");
+    let (store, report) = rebuild(directory.path(), 42).unwrap();
+    assert!(report.damaged.is_some(), "{report:?}");
+    let template: TemplateName = TEMPLATE.parse().unwrap();
+    let head = store.db.head(&template).unwrap().unwrap();
+    assert_eq!((head.name, head.kept), (first.name(), true));
+    let bad = VersionState::Bad("slow".to_owned());
+    assert_eq!(store.db.version(&second.name()).unwrap().state, bad);
+}
+
+#[test]
+fn a_database_in_use_is_not_replaced() {
+    let (directory, store) = store();
+    publish(&store, &[("a", b"1")]);
+    let name = GuardName::Template(TEMPLATE.parse().unwrap());
+    let guard = store.guard(name, Wait::Never, &SilentWait).unwrap();
+    drop(store);
+    replace(&directory.path().join("store/state.db"), &[7; 8192]);
+    fs::remove_file(directory.path().join("store/state.db-wal")).unwrap();
+    let error = rebuild(directory.path(), 1).unwrap_err();
+    assert!(matches!(error, RebuildError::Guard(_)), "{error:?}");
+    drop(guard);
+    let (store, report) = rebuild(directory.path(), 1).unwrap();
+    assert_eq!(report.restored.len(), 1);
+    assert_eq!(store.db.templates().unwrap().len(), 1);
+}
+
+fn container(id: &str, link: Digest) -> ContainerRow {
+    ContainerRow {
+        id: id.parse().unwrap(),
+        template: TEMPLATE.parse().unwrap(),
+        link,
+        os_digest: link,
+        generation: 1,
+        follow: Follow::Head,
+        applications: Vec::new(),
+        packages: Vec::new(),
+        first_uid: 0,
+        created: 7,
+    }
 }

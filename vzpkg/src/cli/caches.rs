@@ -26,6 +26,9 @@ pub struct Update {
     /// Build from nothing instead of on the newest version
     #[arg(long)]
     pub rebuild: bool,
+    /// Make a version again although it was rolled back
+    #[arg(long)]
+    pub again: bool,
     /// Threads that unpack and hash; by default one for each processor
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -34,8 +37,8 @@ pub struct Update {
 /// `remove-cache`
 #[derive(Debug, Args)]
 pub struct RemoveCache {
-    /// Templates whose versions are removed
-    #[arg(value_name = "TEMPLATE", required = true)]
+    /// Templates, all of whose versions are removed, or single versions: TEMPLATE@N
+    #[arg(value_name = "TEMPLATE|VERSION", required = true)]
     pub templates: Vec<String>,
 }
 

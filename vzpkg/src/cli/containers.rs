@@ -55,7 +55,7 @@ pub struct CtCreate {
     /// The name of the container
     #[arg(value_name = "CT")]
     pub name: String,
-    /// The template it follows, or TEMPLATE@N to stay on one version
+    /// The template it follows; TEMPLATE@N, TEMPLATE:TAG or @sha256:DIGITS to stay on that version
     #[arg(short, long, value_name = "TEMPLATE")]
     pub template: String,
     /// Host name inside; by default the container's name
@@ -108,7 +108,7 @@ pub struct CtRelink {
     /// Containers
     #[arg(value_name = "CT", required = true)]
     pub names: Vec<String>,
-    /// The version: TEMPLATE@N; by default the head of its template
+    /// The version: N, @N, :TAG or @sha256:DIGITS; by default the head of its template
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
 }
@@ -130,9 +130,9 @@ pub struct CtRollback {
     /// The container
     #[arg(value_name = "CT")]
     pub name: String,
-    /// The version to go to; by default the one it had before
-    #[arg(long, value_name = "N")]
-    pub to: Option<u64>,
+    /// The version to go to: N, @N, :TAG or @sha256:DIGITS; by default the one it had before
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
 }
 
 /// `ct exec`

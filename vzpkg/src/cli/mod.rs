@@ -2,6 +2,7 @@
 
 mod caches;
 mod containers;
+mod marks;
 mod mirror;
 mod node;
 pub mod spelling;
@@ -13,6 +14,7 @@ pub use containers::{
     ContainerCommand, CtCreate, CtDestroy, CtEnter, CtExec, CtInfo, CtList, CtRelink, CtRestart,
     CtRollback, CtStart, CtStop, Net, UserNamespace,
 };
+pub use marks::{Hold, Keep, Tag, Unhold};
 pub use mirror::{
     MirrorAdd, MirrorCommand, MirrorDiff, MirrorGc, MirrorInfo, MirrorList, MirrorPublish,
     MirrorRemove, MirrorRollback, MirrorServe, MirrorSnapshot, MirrorSync, MirrorVerify,
@@ -131,6 +133,16 @@ pub enum Command {
     Lock(LockShow),
     /// Go back to an earlier version of a template or container
     Rollback(Rollback),
+    /// Leave packages of a template at their version when it is updated
+    Hold(Hold),
+    /// Let packages be updated again
+    Unhold(Unhold),
+    /// Keep versions from gc
+    Keep(Keep),
+    /// Let gc take versions again
+    Unkeep(Keep),
+    /// Give a version a name besides its number
+    Tag(Tag),
     /// Check that stored versions are undamaged
     Verify(Verify),
     /// Remove what no version and no container uses

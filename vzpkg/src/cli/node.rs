@@ -24,7 +24,11 @@ pub struct Gc;
 
 /// `doctor`
 #[derive(Debug, Args)]
-pub struct Doctor;
+pub struct Doctor {
+    /// Make the database again: from the versions in the store, and from what can be read of a damaged one
+    #[arg(long)]
+    pub rebuild: bool,
+}
 
 /// `config`
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ pub struct List {
     /// Only templates that have a cache
     #[arg(short, long)]
     pub cached: bool,
-    /// The packages of a template's newest version
+    /// The packages of a template's head, or of the version that is named
     #[arg(short, long)]
     pub packages: bool,
     /// Only operating-system templates
@@ -28,7 +28,7 @@ pub struct List {
 /// `info`
 #[derive(Debug, Args)]
 pub struct Info {
-    /// A template, a version (TEMPLATE@N) or a container
+    /// A template, a version (TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS) or a container
     #[arg(value_name = "OBJECT")]
     pub object: String,
     /// Fields to print; none: all

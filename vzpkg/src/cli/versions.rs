@@ -14,21 +14,24 @@ pub struct History {
 /// `diff`
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The earlier version: TEMPLATE@N
+    /// The earlier version: TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
     #[arg(value_name = "A")]
     pub from: String,
-    /// The later version: TEMPLATE@N, or only @N for the same template
+    /// The later version; without a template, as @N or :TAG, of the same one
     #[arg(value_name = "B")]
     pub to: String,
     /// Print changed files too
     #[arg(long)]
     pub files: bool,
+    /// Print what the packages say of their changes
+    #[arg(long)]
+    pub changelogs: bool,
 }
 
 /// `lock`
 #[derive(Debug, Args)]
 pub struct LockShow {
-    /// A template (its newest version) or TEMPLATE@N
+    /// TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
     #[arg(value_name = "VERSION")]
     pub version: String,
 }
@@ -39,10 +42,10 @@ pub struct Rollback {
     /// The template or container
     #[arg(value_name = "TEMPLATE|CT")]
     pub object: String,
-    /// The version to go to; by default the one before
-    #[arg(long, value_name = "N")]
-    pub to: Option<u64>,
-    /// Why, for the history
+    /// The version to go to: N, @N, :TAG or @sha256:DIGITS; by default the one before
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Why, for the history and for the updates that would make the version again
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
@@ -50,9 +53,15 @@ pub struct Rollback {
 /// `verify`
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Templates or versions; none: everything in the store
-    #[arg(value_name = "VERSION")]
+    /// Versions: TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head; none: everything in the store
+    #[arg(value_name = "VERSION", conflicts_with = "all")]
     pub versions: Vec<String>,
+    /// Everything in the store: all versions, package manifests and the database (the default)
+    #[arg(short, long)]
+    pub all: bool,
+    /// Bring back what is damaged, from package files and repositories, or by building it again
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// The shape of an export.
@@ -72,7 +81,7 @@ pub enum ExportFormat {
 /// `export`
 #[derive(Debug, Args)]
 pub struct Export {
-    /// A template (its newest version) or TEMPLATE@N
+    /// TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
     #[arg(value_name = "VERSION")]
     pub version: String,
     /// Where to write: FILE.tar.zst, FILE.tar.gz, a new directory, or - for stdout

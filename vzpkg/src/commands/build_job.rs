@@ -142,7 +142,13 @@ impl Job<'_> {
             || order.transaction.download_size(),
             |store| build_version::to_download(store, order.transaction, files),
         );
-        create_cache::print_plan(self.context, self.template, order.transaction, download);
+        create_cache::print_plan(
+            self.context,
+            self.template,
+            order.transaction,
+            download,
+            &[],
+        );
         None
     }
 

@@ -4,6 +4,7 @@ use super::build_job::Job;
 use super::{Context, for_each};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::held_back::HeldBack;
 use crate::ops::{node, refresh_index};
 use crate::output::progress::Progress;
 use crate::output::{Tone, duration, table::Table};
@@ -101,6 +102,10 @@ fn create(
     };
     if let Some(published) = published {
         announce(context, &published, started);
+        if matches!(published, Published::New(_)) {
+            let undo = format!("vzpkg remove-cache {}", published.record().name());
+            context.printer.undo(undo);
+        }
     }
     Ok(())
 }
@@ -145,15 +150,20 @@ pub(super) fn announce(context: &Context, published: &Published, started: Instan
     }
 }
 
-/// The plan of a dry run on stdout.
+/// The plan of a dry run on stdout; the text form of what is held back was said before.
 pub(super) fn print_plan(
     context: &Context,
     template: &Template,
     transaction: &Transaction,
     download: ByteSize,
+    held: &[HeldBack],
 ) {
     if context.printer.is_json() {
-        context.printer.json("plan", serde_json::json!({ "template": template.name, "transaction": transaction, "download": download }));
+        let now = context.clock.now;
+        let held: Vec<_> = held.iter().map(|held| held.document(now)).collect();
+        context.printer.json("plan", serde_json::json!({
+            "template": template.name, "transaction": transaction, "download": download, "held_back": held,
+        }));
         return;
     }
     let mut table =

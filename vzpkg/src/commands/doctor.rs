@@ -10,6 +10,8 @@ use vzpkg_metadata::durable;
 use vzpkg_runtime::oci::OciRuntime as _;
 use vzpkg_runtime::rootfs::{self, Tier};
 
+const REBUILD: &str = "make it again: vzpkg doctor --rebuild";
+
 /// One thing that was looked at.
 struct Finding {
     what: &'static str,
@@ -19,7 +21,10 @@ struct Finding {
     hint: Option<&'static str>,
 }
 
-pub(super) fn run(context: &Context, _: &Doctor) -> CommandResult {
+pub(super) fn run(context: &Context, arguments: &Doctor) -> CommandResult {
+    if arguments.rebuild {
+        return super::rebuild_database::run(context);
+    }
     let findings = look(context)?;
     if context.printer.is_json() {
         let document = |finding: &Finding| serde_json::json!({ "what": finding.what, "good": finding.good, "text": finding.text, "hint": finding.hint });
@@ -80,7 +85,14 @@ fn look(context: &Context) -> CommandResult<Vec<Finding>> {
     if !root {
         return Ok(findings);
     }
-    let store = node::store_for_writing(context)?;
+    let store = match node::store_for_writing(context) {
+        Ok(store) => store,
+        Err(error) => {
+            let text = error.source.to_string();
+            findings.push(finding("database", false, text, Some(REBUILD)));
+            return Ok(findings);
+        }
+    };
     let probe = rootfs::probe(&store.layout.store())?;
     for tier in &probe.tiers {
         let what = match tier.tier {
@@ -118,13 +130,16 @@ fn look(context: &Context) -> CommandResult<Vec<Finding>> {
         text,
         (!good).then_some("install one: apt-get install runc, or crun"),
     ));
-    let integrity = store.db.check()?;
+    let integrity = match store.db.check() {
+        Ok(problems) => problems,
+        Err(error) => vec![error.to_string()],
+    };
     let good = integrity.is_empty();
     let text = if good {
         "sound".to_owned()
     } else {
         integrity.join("; ")
     };
-    findings.push(finding("database", good, text, None));
+    findings.push(finding("database", good, text, (!good).then_some(REBUILD)));
     Ok(findings)
 }

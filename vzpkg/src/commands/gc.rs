@@ -5,7 +5,8 @@ use crate::cli::Gc;
 use crate::error::CommandResult;
 use crate::ops::{collect_garbage, node};
 use crate::output::Tone;
-use vzpkg_cache::store::GcMode;
+use crate::output::table::Table;
+use vzpkg_cache::store::{GcMode, GcReport};
 
 pub(super) fn run(context: &Context, _: &Gc) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -27,34 +28,46 @@ pub(super) fn run(context: &Context, _: &Gc) -> CommandResult {
         context.printer.json("gc", serde_json::json!({
             "dry_run": context.settings.dry_run, "versions": versions, "objects": report.objects,
             "object_bytes": report.object_bytes, "manifests": report.manifests, "manifest_bytes": report.manifest_bytes,
-            "dead_builds": report.dead_builds, "kept_objects": report.kept_objects,
+            "image_bytes": report.image_bytes, "bytes": report.bytes(), "dead_builds": report.dead_builds, "kept_objects": report.kept_objects,
         }));
         return Ok(());
     }
     let verb = if context.settings.dry_run {
+        context.printer.result(plan(&report));
         "Would free"
     } else {
         "Freed"
     };
-    for tree in &report.trees {
-        let names: Vec<String> = tree.versions.iter().map(ToString::to_string).collect();
-        let names = if names.is_empty() {
-            format!("tree {}", tree.digest.short())
-        } else {
-            names.join(", ")
-        };
-        let text = format_args!("{} of {names}", tree.bytes);
-        context.printer.status(Tone::Plain, verb, text);
-    }
     let what = format!(
-        "{} in {} objects, {} in {} package manifests, {} dead builds; {} objects stay",
+        "{}: {} in {} objects, {} in {} package manifests, {} in images, {} dead builds; {} objects stay",
+        report.bytes(),
         report.object_bytes,
         report.objects,
         report.manifest_bytes,
         report.manifests,
+        report.image_bytes,
         report.dead_builds,
         report.kept_objects
     );
     context.printer.status(Tone::Good, verb, what);
     Ok(())
+}
+
+/// What goes, version by version: the bytes that only this one has.
+fn plan(report: &GcReport) -> String {
+    let mut table = Table::with_header(["VERSION", "FREES"]).right(1);
+    for tree in &report.trees {
+        let names: Vec<String> = tree.versions.iter().map(ToString::to_string).collect();
+        let names = if names.is_empty() {
+            format!("left over, tree {}", tree.digest.short())
+        } else {
+            names.join(", ")
+        };
+        table.row([names, tree.bytes.to_string()]);
+    }
+    if table.is_empty() {
+        String::new()
+    } else {
+        table.render()
+    }
 }

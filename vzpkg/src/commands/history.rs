@@ -5,7 +5,7 @@ use crate::cli::History;
 use crate::error::CommandResult;
 use crate::ops::{names, node};
 use crate::output::table::Table;
-use crate::output::{Tone, local_time};
+use crate::output::{Tone, clean, local_time};
 use vzpkg_cache::store::{Store, VersionRow, VersionState};
 use vzpkg_metadata::ByteSize;
 
@@ -90,7 +90,7 @@ fn note(row: &VersionRow) -> String {
     let bad = match &row.state {
         VersionState::Good => None,
         VersionState::Bad(reason) if reason.is_empty() => Some("bad".to_owned()),
-        VersionState::Bad(reason) => Some(format!("bad: {reason}")),
+        VersionState::Bad(reason) => Some(format!("bad: {}", clean(reason))),
     };
     let kept = row.kept.then(|| "kept".to_owned());
     bad.into_iter()

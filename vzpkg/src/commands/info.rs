@@ -4,9 +4,9 @@ use super::Context;
 use crate::cli::{ContainerCommand, CtInfo, Info};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::names::{self, Object};
-use crate::ops::node;
-use crate::output::local_time;
-use vzpkg_cache::store::Store;
+use crate::ops::{held_back, node};
+use crate::output::{clean, local_time};
+use vzpkg_cache::store::{Hold, Store, VersionState};
 use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::TemplateArea;
 
@@ -16,7 +16,8 @@ type Fields = Vec<(&'static str, Vec<String>)>;
 pub(super) fn run(context: &Context, arguments: &Info) -> CommandResult {
     let area = node::templates(context)?;
     let store = node::store_for_reading(context)?;
-    let fields = match (&store, arguments.object.contains('@')) {
+    let version = arguments.object.contains(['@', ':']);
+    let fields = match (&store, version) {
         (Some(store), true) => version_fields(store, &area, &arguments.object)?,
         (None, true) => return node::existing_store(context).map(drop),
         (Some(store), false) => match names::object(store, &area, &arguments.object)? {
@@ -87,6 +88,10 @@ fn template_fields(
     let head = match store {
         Some(store) => store.db.head(name)?,
         None => None,
+    };
+    let notes = match store {
+        Some(store) => notes(store, name)?,
+        None => Notes::default(),
     };
     let one = |text: &str| {
         if text.is_empty() {
@@ -161,8 +166,38 @@ fn template_fields(
             "head",
             head.iter().map(|row| row.name.to_string()).collect(),
         ),
+        ("tags", notes.tags),
+        ("kept", notes.kept),
+        ("holds", notes.holds),
         ("osrelease", one(&template.osrelease)),
     ])
+}
+
+/// What was noted of a template's versions and packages, as lines.
+#[derive(Default)]
+struct Notes {
+    tags: Vec<String>,
+    kept: Vec<String>,
+    holds: Vec<String>,
+}
+
+fn notes(store: &Store, template: &TemplateName) -> CommandResult<Notes> {
+    let rows = store.db.versions(template)?;
+    let tags = rows.iter().flat_map(|row| {
+        let number = row.name.number;
+        row.tags.iter().map(move |tag| format!("{tag} @{number}"))
+    });
+    let holds = store.db.holds(template)?;
+    let hold = |hold: &Hold| format!("{}{}", hold.pattern, held_back::terms(hold));
+    Ok(Notes {
+        tags: tags.collect(),
+        kept: rows
+            .iter()
+            .filter(|row| row.kept)
+            .map(|row| row.name.to_string())
+            .collect(),
+        holds: holds.iter().map(hold).collect(),
+    })
 }
 
 fn version_fields(store: &Store, area: &TemplateArea, text: &str) -> CommandResult<Fields> {
@@ -202,6 +237,16 @@ fn version_fields(store: &Store, area: &TemplateArea, text: &str) -> CommandResu
             "containers",
             users.map(|container| container.id.to_string()).collect(),
         ),
-        ("tags", row.tags.clone()),
+        ("state", vec![state(&row.state)]),
+        ("kept", vec![if row.kept { "yes" } else { "no" }.to_owned()]),
+        ("tags", row.tags.iter().map(ToString::to_string).collect()),
     ])
+}
+
+fn state(state: &VersionState) -> String {
+    match state {
+        VersionState::Good => "good".to_owned(),
+        VersionState::Bad(why) if why.is_empty() => "bad".to_owned(),
+        VersionState::Bad(why) => format!("bad: {}", clean(why)),
+    }
 }

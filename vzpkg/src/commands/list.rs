@@ -17,6 +17,8 @@ struct Line {
     head: Option<VersionName>,
     versions: u64,
     built: Option<i64>,
+    /// What was noted: tags, versions that are kept, holds.
+    notes: Vec<String>,
     summary: String,
 }
 
@@ -39,7 +41,7 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
         let document = |line: &Line| {
             serde_json::json!({
                 "name": line.name, "head": line.head.as_ref().map(ToString::to_string), "versions": line.versions,
-                "built": line.built, "summary": line.summary,
+                "built": line.built, "notes": line.notes, "summary": line.summary,
             })
         };
         let templates: Vec<_> = lines.iter().map(document).collect();
@@ -58,7 +60,7 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
     let mut table = if arguments.with_summary {
         Table::with_header(["TEMPLATE", "SUMMARY"])
     } else {
-        Table::with_header(["TEMPLATE", "HEAD", "VERSIONS", "BUILT"]).right(2)
+        Table::with_header(["TEMPLATE", "HEAD", "VERSIONS", "BUILT", "NOTES"]).right(2)
     };
     for line in lines {
         if arguments.with_summary {
@@ -72,6 +74,7 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
                 head,
                 line.versions.to_string(),
                 line.built.map_or_else(String::new, local_time),
+                line.notes.join(", "),
             ]);
         }
     }
@@ -118,7 +121,12 @@ fn lines(area: &TemplateArea, store: Option<&Store>, arguments: &List) -> Comman
         let summary = summaries
             .remove(&name)
             .unwrap_or_else(|| "(its directory is gone)".to_owned());
+        let notes = match store {
+            Some(store) => notes(store, &name)?,
+            None => Vec::new(),
+        };
         lines.push(Line {
+            notes,
             versions: row.map_or(0, |row| row.versions),
             name,
             head,
@@ -127,6 +135,21 @@ fn lines(area: &TemplateArea, store: Option<&Store>, arguments: &List) -> Comman
         });
     }
     Ok(lines)
+}
+
+fn notes(store: &Store, template: &TemplateName) -> CommandResult<Vec<String>> {
+    let rows = store.db.versions(template)?;
+    let mut notes: Vec<String> = Vec::new();
+    for row in &rows {
+        let number = row.name.number;
+        notes.extend(row.tags.iter().map(|tag| format!(":{tag} is @{number}")));
+        if row.kept {
+            notes.push(format!("@{number} kept"));
+        }
+    }
+    let holds = store.db.holds(template)?;
+    notes.extend(holds.iter().map(|hold| format!("{} held", hold.pattern)));
+    Ok(notes)
 }
 
 fn packages(context: &Context, area: &TemplateArea, arguments: &List) -> CommandResult {

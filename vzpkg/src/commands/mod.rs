@@ -12,16 +12,20 @@ mod export;
 mod fetch;
 mod gc;
 mod history;
+mod hold;
 mod info;
+mod keep;
 mod list;
 mod lock;
 mod man;
 mod mirror;
 mod new_template;
+mod rebuild_database;
 mod remove_cache;
 mod rollback;
 mod search;
 mod status;
+mod tag;
 mod update;
 mod update_metadata;
 mod verify;
@@ -70,6 +74,11 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Diff(arguments) => diff::run(context, &arguments),
         Command::Lock(arguments) => lock::run(context, &arguments),
         Command::Rollback(arguments) => rollback::run(context, &arguments),
+        Command::Hold(arguments) => hold::run(context, &arguments),
+        Command::Unhold(arguments) => hold::release(context, &arguments),
+        Command::Keep(arguments) => keep::run(context, &arguments, keep::Mark::Keep),
+        Command::Unkeep(arguments) => keep::run(context, &arguments, keep::Mark::Release),
+        Command::Tag(arguments) => tag::run(context, &arguments),
         Command::Verify(arguments) => verify::run(context, &arguments),
         Command::Gc(arguments) => gc::run(context, &arguments),
         Command::Export(arguments) => export::run(context, &arguments),

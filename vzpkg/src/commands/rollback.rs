@@ -8,6 +8,7 @@ use crate::ops::node;
 use crate::output::Tone;
 use vzpkg_cache::store::{GuardName, Store, VersionRow, VersionState};
 use vzpkg_metadata::TemplateName;
+use vzpkg_metadata::template::TemplateArea;
 
 pub(super) fn run(context: &Context, arguments: &Rollback) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -19,11 +20,13 @@ pub(super) fn run(context: &Context, arguments: &Rollback) -> CommandResult {
                 context,
                 &CtRollback {
                     name: id.to_string(),
-                    to: arguments.to,
+                    to: arguments.to.clone(),
                 },
             )
         }
-        Object::Template(template) => roll_template_back(context, &store, &template, arguments),
+        Object::Template(template) => {
+            roll_template_back(context, &store, &template, arguments, &area)
+        }
     }
 }
 
@@ -32,82 +35,57 @@ fn roll_template_back(
     store: &Store,
     template: &TemplateName,
     arguments: &Rollback,
+    area: &TemplateArea,
 ) -> CommandResult {
     let _guard = node::guard(context, store, GuardName::Template(template.clone()))?;
     let head = names::head(store, template)?;
-    let target = target(store, template, &head, arguments.to)?;
-    let reason = arguments.reason.clone().unwrap_or_default();
+    let target = match &arguments.to {
+        Some(text) => names::version_of(store, area, template, text)?,
+        None => good_one_before(store, template, &head)?,
+    };
+    let (from, to) = (head.name.number, target.name.number);
+    if from == to {
+        return Err(CommandError::message(
+            Kind::Unmet,
+            format!("`{template}` is at @{to} already"),
+        ));
+    }
+    let moved = format!("{template} from @{from} to @{to}");
     if context.settings.dry_run {
         context.printer.status(
             Tone::Plain,
             "Would move",
-            format_args!(
-                "the head of {template} from @{} to @{}",
-                head.name.number, target.name.number
-            ),
+            format_args!("the head of {moved}"),
         );
         return Ok(());
     }
+    let reason = arguments.reason.clone().unwrap_or_default();
     store.db.roll_back(&target.name, &reason)?;
-    context.printer.status(
-        Tone::Good,
-        "Rolled back",
-        format_args!(
-            "{template} from @{} to @{}",
-            head.name.number, target.name.number
-        ),
-    );
-    context.printer.note(format_args!(
-        "        undo: vzpkg rollback {template} --to {}",
-        head.name.number
-    ));
+    let verb = if to < from { "Rolled back" } else { "Moved" };
+    context.printer.status(Tone::Good, verb, moved);
+    context
+        .printer
+        .undo(format_args!("vzpkg rollback {template} --to {from}"));
     Ok(())
 }
 
-/// The version asked for, or the newest good one before the head.
-fn target(
+/// The newest good version before the head.
+fn good_one_before(
     store: &Store,
     template: &TemplateName,
     head: &VersionRow,
-    to: Option<u64>,
 ) -> CommandResult<VersionRow> {
-    let mut rows = store.db.versions(template)?;
-    rows.sort_by_key(|row| std::cmp::Reverse(row.name.number));
-    if let Some(number) = to {
-        let number = names::number(number)?;
-        if number == head.name.number {
-            return Err(CommandError::message(
-                Kind::Unmet,
-                format!("`{template}` is at @{number} already"),
-            ));
-        }
-        let known: Vec<String> = rows
-            .iter()
-            .map(|row| format!("@{}", row.name.number))
-            .collect();
-        return rows
-            .into_iter()
-            .find(|row| row.name.number == number)
-            .ok_or_else(|| {
-                CommandError::message(
-                    Kind::Unmet,
-                    format!(
-                        "`{template}` has no version @{number}, only {}",
-                        known.join(" ")
-                    ),
-                )
-            });
-    }
+    let rows = store.db.versions(template)?;
+    let before = |row: &VersionRow| row.name.number < head.name.number;
     rows.into_iter()
-        .find(|row| row.name.number < head.name.number && row.state == VersionState::Good)
+        .rfind(|row| before(row) && row.state == VersionState::Good)
         .ok_or_else(|| {
-            CommandError::message(
-                Kind::Unmet,
-                format!(
-                    "`{template}` has no good version before @{}",
-                    head.name.number
-                ),
-            )
-            .hint(format!("vzpkg history {template}"))
+            let text = format!(
+                "`{template}` has no good version before @{}",
+                head.name.number
+            );
+            CommandError::message(Kind::Unmet, text).hint(format!(
+                "vzpkg history {template} shows all; a bad one is taken if it is named: --to N"
+            ))
         })
 }

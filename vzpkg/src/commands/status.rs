@@ -5,7 +5,7 @@ use crate::cli::Status;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::build_version::{self, Files};
 use crate::ops::plan::{self, Goal};
-use crate::ops::{names, node, refresh_index};
+use crate::ops::{held_back, names, node, refresh_index, rolled_back};
 use crate::output::progress::Progress;
 use crate::output::table::Table;
 use std::sync::Arc;
@@ -31,19 +31,35 @@ pub(super) fn run(context: &Context, arguments: &Status) -> CommandResult {
             &repositories,
             Goal::Update(&base),
         )?;
-        available |= !transaction.is_empty();
-        let changes = if transaction.is_empty() {
-            "up to date".to_owned()
+        let holds = store.db.holds(&template.name)?;
+        let now = context.clock.now;
+        let held = held_back::find(&holds, &base.lock, &repositories, now);
+        let result = rolled_back::lock_after(&template, Some(&base), &transaction);
+        let bad = if transaction.is_empty() {
+            None
         } else {
-            super::history::changes(&transaction)
+            rolled_back::find(&store, &template, &result)?
         };
+        available |= !transaction.is_empty() && bad.is_none();
+        let mut changes = match &bad {
+            _ if transaction.is_empty() => "up to date".to_owned(),
+            Some(bad) => format!("nothing to do: {}", rolled_back::describe(bad)),
+            None => super::history::changes(&transaction),
+        };
+        if !held.is_empty() {
+            changes.push_str(&format!(", {} held back", held.len()));
+        }
         table.row([
             template.name.to_string(),
             format!("@{}", head.name.number),
             changes,
             build_version::to_download(&store, &transaction, Files::All).to_string(),
         ]);
-        documents.push(serde_json::json!({ "template": template.name, "head": head.name.number, "transaction": transaction }));
+        let held: Vec<_> = held.iter().map(|held| held.document(now)).collect();
+        documents.push(serde_json::json!({
+            "template": template.name, "head": head.name.number, "transaction": transaction, "held_back": held,
+            "rolled_back": bad.map(|bad| bad.name.to_string()),
+        }));
         Ok(())
     })?;
     if context.printer.is_json() {

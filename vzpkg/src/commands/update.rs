@@ -2,20 +2,19 @@
 
 use super::{Context, create_cache, ct, for_each};
 use crate::cli::Update;
-use crate::error::{CommandError, CommandResult, Kind};
+use crate::error::CommandResult;
 use crate::ops::build_version::{self, Files, Order};
 use crate::ops::names::{self, Object};
 use crate::ops::plan::{self, Goal};
-use crate::ops::{containers, node, refresh_index};
+use crate::ops::{containers, held_back, node, refresh_index, rolled_back};
 use crate::output::Tone;
 use crate::output::progress::Progress;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionState};
+use vzpkg_cache::store::{GuardName, Published, Store, VersionRow, VersionState};
 use vzpkg_metadata::TemplateName;
-use vzpkg_metadata::template::{Template, TemplateArea};
-use vzpkg_metadata::transaction::Transaction;
+use vzpkg_metadata::template::TemplateArea;
 
 pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -82,6 +81,15 @@ fn update_template(
     };
     let transaction = plan::transaction(context, Some(store), &template, &repositories, goal)?;
     progress.end_stage();
+    let held = held_back::find(
+        &store.db.holds(name)?,
+        &base.lock,
+        &repositories,
+        context.clock.now,
+    );
+    for held in &held {
+        context.printer.status(Tone::Plain, "Held back", held);
+    }
     if transaction.is_empty() {
         context.printer.status(
             Tone::Plain,
@@ -90,12 +98,10 @@ fn update_template(
         );
         return Ok(());
     }
-    if let Some(bad) = known_bad(store, &base, &template, &transaction)? {
-        let what = format!("{name}: the update would make {bad} again, which was marked bad");
-        return Err(CommandError::message(Kind::Unmet, what).hint(format!(
-            "use it all the same: vzpkg rollback {name} --to {}",
-            bad.number
-        )));
+    let on = (!arguments.rebuild).then_some(&base);
+    let result = rolled_back::lock_after(&template, on, &transaction);
+    if let Some(bad) = rolled_back::find(store, &template, &result)? {
+        return leave_or_take_again(context, store, &head, &bad, arguments.again);
     }
     let files = if arguments.rebuild {
         Files::AsNeeded
@@ -110,13 +116,13 @@ fn update_template(
         format_args!("{name}: {changes} ({download} to download)"),
     );
     if context.settings.dry_run {
-        create_cache::print_plan(context, &template, &transaction, download);
+        create_cache::print_plan(context, &template, &transaction, download, &held);
         return Ok(());
     }
     let order = Order {
         template: &template,
         repositories: &repositories,
-        base: (!arguments.rebuild).then(|| base.as_base()),
+        base: on.map(|base| base.as_base()),
         parent: Some(base.digest),
         transaction: &transaction,
         epoch: build_version::epoch(context, &repositories),
@@ -131,34 +137,45 @@ fn update_template(
     let published = build_version::build(context, store, &client, &progress, &order)?;
     create_cache::announce(context, &published, started);
     if matches!(published, Published::New(_)) {
+        let before = head.name.number;
         context
             .printer
-            .note(format_args!("        undo: vzpkg rollback {name}"));
+            .undo(format_args!("vzpkg rollback {name} --to {before}"));
     }
     Ok(())
 }
 
-/// A version marked bad that has exactly the packages this transaction would make.
-fn known_bad(
+/// What an update would make is there and was rolled back: it is left alone, or made the head again.
+fn leave_or_take_again(
+    context: &Context,
     store: &Store,
-    base: &VersionRecord,
-    template: &Template,
-    transaction: &Transaction,
-) -> CommandResult<Option<vzpkg_metadata::VersionName>> {
-    let packages = base.lock.after(transaction).packages;
-    for row in store.db.versions(&base.template)? {
-        if matches!(row.state, VersionState::Bad(_)) {
-            let record = store.versions.read(&base.template, &row.digest)?;
-            let same = record
-                .lock
-                .packages
-                .iter()
-                .map(|package| package.sha256)
-                .eq(packages.iter().map(|package| package.sha256));
-            if same && record.template_digest == template.digest() {
-                return Ok(Some(row.name));
-            }
-        }
+    head: &VersionRow,
+    bad: &VersionRow,
+    again: bool,
+) -> CommandResult {
+    let template = &bad.name.template;
+    if !again {
+        let why = rolled_back::describe(bad);
+        let what = format!("{template}: nothing to do, an update would make {why}");
+        context.printer.status(Tone::Plain, "Unchanged", what);
+        let hint = format!("take it all the same: vzpkg update {template} --again");
+        context.printer.note(format_args!("{:>12} {hint}", ""));
+        return Ok(());
     }
-    Ok(None)
+    let moved = format!(
+        "{template} from @{} to @{} again",
+        head.name.number, bad.name.number
+    );
+    if context.settings.dry_run {
+        context.printer.status(Tone::Plain, "Would move", moved);
+        return Ok(());
+    }
+    store.db.set_state(&bad.name, &VersionState::Good)?;
+    store.db.set_head(&bad.name)?;
+    context.printer.status(Tone::Good, "Moved", moved);
+    context.printer.undo(format_args!(
+        "vzpkg rollback {template} --to {}",
+        head.name.number
+    ));
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The settings there are: name, default, environment variable, meaning.
 
+use crate::output::nearest;
+
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
@@ -23,8 +25,10 @@ pub enum Key {
     ScriptTimeout,
     /// Whether recommended packages are installed.
     Recommends,
-    /// Versions of each template that gc leaves.
-    KeepVersions,
+    /// How many of the newest versions of each template gc leaves.
+    KeepLast,
+    /// Up to which age gc leaves versions.
+    KeepDays,
     /// text or json.
     Format,
     /// auto, always or never.
@@ -33,7 +37,7 @@ pub enum Key {
 
 impl Key {
     /// Every setting, in the order `vzpkg config` prints them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Root,
         Self::Threads,
         Self::Connections,
@@ -44,7 +48,8 @@ impl Key {
         Self::RunDirectory,
         Self::ScriptTimeout,
         Self::Recommends,
-        Self::KeepVersions,
+        Self::KeepLast,
+        Self::KeepDays,
         Self::Format,
         Self::Color,
     ];
@@ -107,11 +112,17 @@ impl Key {
                 "`true` or `false`",
                 "install recommended packages",
             ),
-            Self::KeepVersions => (
-                "keep-versions",
+            Self::KeepLast => (
+                "keep-last",
                 "5",
                 "a number",
                 "newest versions of each template that gc leaves, used or not",
+            ),
+            Self::KeepDays => (
+                "keep-days",
+                "0",
+                "a number of days",
+                "gc leaves versions that are not older, used or not",
             ),
             Self::Format => (
                 "format",
@@ -163,28 +174,6 @@ impl Key {
 
     /// The setting whose name is nearest to `name`, if any is near.
     pub fn nearest(name: &str) -> Option<Self> {
-        let near = |key: &Self| (edit_distance(key.name(), name), *key);
-        Self::ALL
-            .iter()
-            .map(near)
-            .min()
-            .filter(|(distance, _)| *distance <= 3)
-            .map(|(_, key)| key)
+        nearest::of(name, Self::ALL.iter().map(|key| key.name())).and_then(Self::find)
     }
-}
-
-/// The number of single-character changes that turn one text into the other.
-pub(super) fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -6,12 +6,13 @@ use crate::config::ConfigError;
 use std::io::ErrorKind;
 use vzpkg_cache::archive::{DirectoryError, TarballError};
 use vzpkg_cache::build::BuildError;
+use vzpkg_cache::compare::CompareError;
 use vzpkg_cache::import::ImportError;
 use vzpkg_cache::import::record::RecordError;
 use vzpkg_cache::merge::MergeError;
 use vzpkg_cache::store::{
     DatabaseError, GcError, GuardError, ImageError, ManifestError, MaterializeError, ObjectError,
-    OpenError, PublishError, VerifyError, VersionError,
+    OpenError, PublishError, RebuildError, VerifyError, VersionError,
 };
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::lock::LockError;
@@ -25,8 +26,7 @@ use vzpkg_runtime::oci::OciError;
 use vzpkg_runtime::rootfs::MountError;
 use vzpkg_runtime::sandbox::SandboxError;
 
-const REBUILD: &str =
-    "`vzpkg verify` says what is damaged; `vzpkg update --rebuild TEMPLATE` builds anew";
+const REPAIR: &str = "`vzpkg verify` says what is damaged, `vzpkg verify --repair` brings it back";
 
 /// The class of an error that is of one class in all its variants.
 macro_rules! always {
@@ -109,12 +109,16 @@ impl From<DatabaseError> for CommandError {
             | DatabaseError::InUse { .. }
             | DatabaseError::IdClash(_)
             | DatabaseError::NoIdRange => Self::new(Kind::Unmet, error),
-            DatabaseError::Sqlite { .. } => {
+            error if error.is_damage() => Self::new(Kind::Verification, error)
+                .hint("make the database again: vzpkg doctor --rebuild"),
+            error if error.is_no_space() => {
+                Self::new(Kind::Environment, error).hint(super::FULL_DISK)
+            }
+            DatabaseError::Sqlite { .. } | DatabaseError::Damaged { .. } => {
                 Self::new(Kind::Environment, error).hint("vzpkg doctor")
             }
-            DatabaseError::Damaged { .. } => {
-                Self::new(Kind::Verification, error).hint("vzpkg doctor")
-            }
+            DatabaseError::Older { .. } => Self::new(Kind::Environment, error)
+                .hint("the first verb that root runs brings it up to date: sudo vzpkg list"),
             DatabaseError::Newer { .. } => Self::new(Kind::Environment, error)
                 .hint("use the vzpkg that made it, or a newer one"),
         }
@@ -136,7 +140,7 @@ impl From<ImageError> for CommandError {
     fn from(error: ImageError) -> Self {
         match error {
             ImageError::File(error) => error.into(),
-            other => Self::new(Kind::Verification, other).hint(REBUILD),
+            other => Self::new(Kind::Verification, other).hint(REPAIR),
         }
     }
 }
@@ -145,7 +149,7 @@ impl From<ManifestError> for CommandError {
     fn from(error: ManifestError) -> Self {
         match error {
             ManifestError::File(error) => error.into(),
-            other => Self::new(Kind::Verification, other).hint(REBUILD),
+            other => Self::new(Kind::Verification, other).hint(REPAIR),
         }
     }
 }
@@ -154,7 +158,17 @@ impl From<ObjectError> for CommandError {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::File(error) => error.into(),
-            other => Self::new(Kind::Verification, other).hint(REBUILD),
+            other => Self::new(Kind::Verification, other).hint(REPAIR),
+        }
+    }
+}
+
+impl From<CompareError> for CommandError {
+    fn from(error: CompareError) -> Self {
+        match error {
+            CompareError::Image(error) => error.into(),
+            CompareError::Manifest(error) => error.into(),
+            CompareError::Object(error) => error.into(),
         }
     }
 }
@@ -166,7 +180,7 @@ impl From<VersionError> for CommandError {
             VersionError::Unknown { .. } => Self::new(Kind::Unmet, error),
             VersionError::Newer { .. } => Self::new(Kind::Environment, error)
                 .hint("use the vzpkg that made it, or a newer one"),
-            VersionError::Damaged { .. } => Self::new(Kind::Verification, error).hint(REBUILD),
+            VersionError::Damaged { .. } => Self::new(Kind::Verification, error).hint(REPAIR),
         }
     }
 }
@@ -187,7 +201,19 @@ impl From<GcError> for CommandError {
         match error {
             GcError::File(error) => error.into(),
             GcError::Database(error) => error.into(),
-            other => Self::new(Kind::Verification, other).hint(REBUILD),
+            other => Self::new(Kind::Verification, other).hint(REPAIR),
+        }
+    }
+}
+
+impl From<RebuildError> for CommandError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Version(error) => error.into(),
+            RebuildError::Database(error) => error.into(),
+            RebuildError::Open(error) => error.into(),
+            RebuildError::Guard(error) => error.into(),
+            RebuildError::File(error) => error.into(),
         }
     }
 }
@@ -328,7 +354,7 @@ impl From<ImportError> for CommandError {
 
 impl From<RecordError> for CommandError {
     fn from(error: RecordError) -> Self {
-        Self::new(Kind::Verification, error).hint(REBUILD)
+        Self::new(Kind::Verification, error).hint(REPAIR)
     }
 }
 

@@ -65,6 +65,9 @@ pub struct CommandError {
     pub silent: bool,
 }
 
+/// What helps against a full disk.
+const FULL_DISK: &str = "free space: vzpkg gc, vzpkg clean";
+
 /// Whether a full disk or quota is among the causes.
 fn is_full_disk(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -95,7 +98,7 @@ impl CommandError {
             silent: false,
         };
         if full {
-            return error.hint("free space: vzpkg gc, vzpkg clean");
+            return error.hint(FULL_DISK);
         }
         error
     }

@@ -3,7 +3,7 @@
 use super::{mirrors, node};
 use crate::commands::Context;
 use crate::error::CommandResult;
-use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Store};
+use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Retention, Store};
 use vzpkg_metadata::RootSet;
 
 /// Collects what no version, container, mount, build or mirror uses.
@@ -19,7 +19,20 @@ pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> Command
     }
     let options = GcOptions {
         mode,
-        keep_newest: context.settings.keep_versions,
+        keep: retention(context),
     };
     Ok(store.gc(&guard, &roots, options)?)
+}
+
+/// What the settings `keep-last` and `keep-days` ask for.
+fn retention(context: &Context) -> Retention {
+    const DAY: i64 = 24 * 60 * 60;
+    let newest = context.settings.keep_last;
+    match i64::from(context.settings.keep_days) {
+        0 => Retention::newest(newest),
+        days => Retention {
+            newest,
+            since: context.clock.now - days * DAY,
+        },
+    }
 }

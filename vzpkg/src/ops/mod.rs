@@ -3,6 +3,7 @@
 pub(crate) mod build_version;
 pub(crate) mod collect_garbage;
 pub(crate) mod containers;
+pub(crate) mod held_back;
 pub(crate) mod host;
 pub(crate) mod mirrors;
 pub(crate) mod names;
@@ -11,5 +12,7 @@ pub(crate) mod node_files;
 pub(crate) mod plan;
 pub(crate) mod refresh_index;
 pub(crate) mod relink;
+pub(crate) mod repair;
 pub(crate) mod replay;
+pub(crate) mod rolled_back;
 pub(crate) mod union;

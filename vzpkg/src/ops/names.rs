@@ -2,59 +2,152 @@
 
 use super::node;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::output::nearest;
 use vzpkg_cache::store::{Store, VersionRow};
+use vzpkg_metadata::name::{DigestPrefix, Which};
 use vzpkg_metadata::template::TemplateArea;
-use vzpkg_metadata::{ContainerId, Digest, TemplateName, VersionName, VersionNumber};
+use vzpkg_metadata::{ContainerId, TagName, TemplateName, VersionNumber, VersionReference};
 
-/// The version that `text` names: `T` (its head), `T@N`, `@sha256:DIGEST`; or `@N` with `context` as the template.
+/// The version that `text` names, in the one grammar there is ([`VersionReference`]). Without a template in it, that is
+/// `context`.
 ///
 /// # Errors
-/// [`Kind::Unmet`] for versions that do not exist, [`Kind::Usage`] for texts that name none.
+/// [`Kind::Unmet`] for versions that do not exist, with those that do; [`Kind::Usage`] for texts that name none.
 pub(crate) fn version(
     store: &Store,
     area: &TemplateArea,
     text: &str,
     context: Option<&TemplateName>,
 ) -> CommandResult<VersionRow> {
-    if let Some(digest) = text
-        .strip_prefix("@sha256:")
-        .or_else(|| text.strip_prefix("sha256:"))
-    {
-        return by_digest(store, digest);
-    }
-    let (template, number) = match text.split_once('@') {
-        Some((template, number)) => (template, Some(number)),
-        None => (text, None),
-    };
-    let template = match (template, context) {
-        ("", Some(context)) => context.clone(),
-        ("", None) => {
-            return Err(CommandError::message(
-                Kind::Usage,
-                format!("`{text}` names no template"),
-            ));
-        }
-        (typed, _) => template_name(area, typed)?,
-    };
-    let Some(number) = number else {
-        return head(store, &template);
-    };
-    let name: VersionName = format!("{template}@{number}").parse()?;
-    Ok(store.db.version(&name)?)
+    resolve(store, area, &text.parse()?, context)
 }
 
-fn by_digest(store: &Store, text: &str) -> CommandResult<VersionRow> {
-    let digest: Digest = text.parse().map_err(|error| {
-        CommandError::new(Kind::Usage, error).hint("`vzpkg history TEMPLATE -v` prints digests")
+/// The version of `template` that `text` names; there, `4` is `@4`.
+///
+/// # Errors
+/// As [`version`]; [`Kind::Unmet`] for a version of another template.
+pub(crate) fn version_of(
+    store: &Store,
+    area: &TemplateArea,
+    template: &TemplateName,
+    text: &str,
+) -> CommandResult<VersionRow> {
+    let reference = VersionReference::within_template(text)?;
+    let found = resolve(store, area, &reference, Some(template))?;
+    if found.name.template != *template {
+        let what = format!("`{}` is no version of `{template}`", found.name);
+        return Err(CommandError::message(Kind::Unmet, what)
+            .hint(format!("its versions: vzpkg history {template}")));
+    }
+    Ok(found)
+}
+
+fn resolve(
+    store: &Store,
+    area: &TemplateArea,
+    reference: &VersionReference,
+    context: Option<&TemplateName>,
+) -> CommandResult<VersionRow> {
+    let named = match &reference.template {
+        Some(typed) => Some(template_name(area, typed.as_str())?),
+        None => None,
+    };
+    if let Which::Digest(prefix) = &reference.which {
+        return by_digest(store, prefix, named.as_ref(), context);
+    }
+    let template = named.as_ref().or(context).ok_or_else(|| {
+        let text = format!("`{reference}` names no template");
+        CommandError::message(Kind::Usage, text).hint(format!("write TEMPLATE{reference}"))
     })?;
-    store
-        .db
-        .versions_with(&digest)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| {
-            CommandError::message(Kind::Unmet, format!("no version has the digest {digest}"))
+    match &reference.which {
+        Which::Number(number) => by_number(store, template, *number),
+        Which::Tag(tag) => by_tag(store, template, tag),
+        Which::Head | Which::Digest(_) => head(store, template),
+    }
+}
+
+fn by_number(
+    store: &Store,
+    template: &TemplateName,
+    number: VersionNumber,
+) -> CommandResult<VersionRow> {
+    let head = head(store, template)?;
+    let rows = store.db.versions(template)?;
+    let known: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let mark = if row.name == head.name { " (head)" } else { "" };
+            format!("@{}{mark}", row.name.number)
         })
+        .collect();
+    let found = rows.into_iter().find(|row| row.name.number == number);
+    found.ok_or_else(|| {
+        CommandError::message(
+            Kind::Unmet,
+            format!("`{template}` has no version @{number}"),
+        )
+        .hint(format!("it has {}", known.join(", ")))
+    })
+}
+
+fn by_tag(store: &Store, template: &TemplateName, tag: &TagName) -> CommandResult<VersionRow> {
+    if let Some(row) = store.db.tagged(template, tag)? {
+        return Ok(row);
+    }
+    let rows = store.db.versions(template)?;
+    let tags: Vec<&TagName> = rows.iter().flat_map(|row| &row.tags).collect();
+    let text = format!("no version of `{template}` has the tag `{tag}`");
+    let error = CommandError::message(Kind::Unmet, text);
+    let near = nearest::of(tag.as_str(), tags.iter().map(|tag| tag.as_str()));
+    Err(match near {
+        Some(near) => error.hint(format!("did you mean {template}:{near}?")),
+        None if tags.is_empty() => {
+            error.hint(format!("give it to one: vzpkg tag {template}@N {tag}"))
+        }
+        None => {
+            let tags: Vec<String> = tags.iter().map(|tag| format!(":{tag}")).collect();
+            error.hint(format!("it has {}", tags.join(", ")))
+        }
+    })
+}
+
+/// Two templates may have equal trees: then the one that is named counts, else the one that the verb is about.
+fn by_digest(
+    store: &Store,
+    prefix: &DigestPrefix,
+    named: Option<&TemplateName>,
+    context: Option<&TemplateName>,
+) -> CommandResult<VersionRow> {
+    let mut rows = store.db.versions_beginning(prefix)?;
+    if let Some(named) = named {
+        rows.retain(|row| row.name.template == *named);
+    }
+    let of_context = |row: &VersionRow| Some(&row.name.template) == context;
+    if rows.iter().filter(|row| of_context(row)).count() == 1 {
+        rows.retain(of_context);
+    }
+    match rows.as_slice() {
+        [row] => Ok(row.clone()),
+        [] => {
+            let whose = named.map_or_else(
+                || "no version".to_owned(),
+                |t| format!("no version of `{t}`"),
+            );
+            let text = format!("{whose} has a digest that begins with `{prefix}`");
+            Err(CommandError::message(Kind::Unmet, text)
+                .hint("`vzpkg history TEMPLATE -v` prints digests"))
+        }
+        [first, ..] => {
+            let names: Vec<String> = rows.iter().map(|row| row.name.to_string()).collect();
+            let text = format!("`sha256:{prefix}` may be {}", names.join(" or "));
+            let one_tree = rows.iter().all(|row| row.digest == first.digest);
+            Err(CommandError::message(Kind::Usage, text).hint(if one_tree {
+                "name the template: TEMPLATE@sha256:…"
+            } else {
+                "write more of its digits"
+            }))
+        }
+    }
 }
 
 /// The version that new containers of `template` get.
@@ -104,13 +197,4 @@ pub(crate) fn object(store: &Store, area: &TemplateArea, typed: &str) -> Command
     template_name(area, typed)
         .map(Object::Template)
         .map_err(|error| error.hint("nor is there a container of that name"))
-}
-
-/// A version number as typed after `--to`.
-///
-/// # Errors
-/// [`Kind::Usage`] for 0.
-pub(crate) fn number(number: u64) -> CommandResult<VersionNumber> {
-    VersionNumber::new(number)
-        .ok_or_else(|| CommandError::message(Kind::Usage, "versions are numbered from 1"))
 }

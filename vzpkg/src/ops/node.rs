@@ -20,19 +20,10 @@ pub(crate) fn layout(context: &Context) -> Layout {
     Layout::new(&context.settings.root)
 }
 
-/// Opens the store for a command that changes something.
+/// For a verb that changes what lies below the root: refuses everybody but root.
 ///
 /// # Errors
-/// [`Kind::Environment`] without root or where the store cannot be made.
-pub(crate) fn store_for_writing(context: &Context) -> CommandResult<Store> {
-    require_root()?;
-    Ok(Store::open(&context.settings.root, Access::ReadWrite)?)
-}
-
-/// For a verb that changes what lies below the root.
-///
-/// # Errors
-/// [`Kind::Environment`] without root.
+/// [`Kind::Environment`].
 pub(crate) fn require_root() -> CommandResult {
     if !rustix::process::geteuid().is_root() {
         return Err(CommandError::message(
@@ -44,6 +35,15 @@ pub(crate) fn require_root() -> CommandResult {
     // Files have the modes that are asked for, whatever the caller's shell says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     Ok(())
+}
+
+/// Opens the store for a command that changes something.
+///
+/// # Errors
+/// [`Kind::Environment`] without root or where the store cannot be made.
+pub(crate) fn store_for_writing(context: &Context) -> CommandResult<Store> {
+    require_root()?;
+    Ok(Store::open(&context.settings.root, Access::ReadWrite)?)
 }
 
 /// Opens the store for a reading command; `None` where there is none yet.

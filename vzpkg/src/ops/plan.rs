@@ -47,7 +47,8 @@ pub(crate) fn transaction(
             .db
             .holds(&template.name)?
             .iter()
-            .map(ToString::to_string)
+            .filter(|hold| hold.is_active(context.clock.now))
+            .map(|hold| hold.pattern.to_string())
             .collect(),
         None => Vec::new(),
     };

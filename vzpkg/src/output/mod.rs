@@ -1,6 +1,8 @@
 //! Everything a person or a program reads from vzpkg: results on stdout, all else on stderr.
 
+pub mod comparison;
 mod diagnostics;
+pub mod nearest;
 mod printer;
 pub mod progress;
 pub mod table;
@@ -8,4 +10,4 @@ mod time;
 
 pub use diagnostics::render;
 pub use printer::{Printer, Tone, Verbosity, clean};
-pub use time::{Clock, duration, local_time};
+pub use time::{Clock, day_of, duration, end_of_day, local_time};

@@ -100,6 +100,11 @@ impl Printer {
         }
     }
 
+    /// The command that takes back what was just done: one line, after what it is about. Silent when quiet.
+    pub fn undo(&self, command: impl std::fmt::Display) {
+        self.note(format_args!("{:>12} {command}", "undo:"));
+    }
+
     /// A line for `-v`.
     pub fn detail(&self, text: impl std::fmt::Display) {
         if self.is_verbose() {

@@ -40,6 +40,26 @@ pub fn local_time(seconds: i64) -> String {
     )
 }
 
+/// `2026-11-21` in the local time zone.
+pub fn day_of(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(
+        |_| seconds.to_string(),
+        |time| {
+            time.to_zoned(jiff::tz::TimeZone::system())
+                .date()
+                .to_string()
+        },
+    )
+}
+
+/// The first second after the day `2026-11-21` in the local time zone; `None` for another text.
+pub fn end_of_day(text: &str) -> Option<i64> {
+    let day: jiff::civil::Date = text.parse().ok()?;
+    let next = day.tomorrow().ok()?;
+    let end = next.to_zoned(jiff::tz::TimeZone::system()).ok()?;
+    (text == day.to_string()).then(|| end.timestamp().as_second())
+}
+
 /// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -49,5 +69,26 @@ pub fn duration(time: Duration) -> String {
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_one_second_before_the_next_begins() {
+        let end = end_of_day("2026-12-31").unwrap();
+        assert_eq!(day_of(end - 1), "2026-12-31");
+        assert_eq!(day_of(end), "2027-01-01");
+        for text in [
+            "",
+            "tomorrow",
+            "2026-13-01",
+            "2026-12-31T10:00",
+            "31.12.2026",
+        ] {
+            assert_eq!(end_of_day(text), None, "{text}");
+        }
     }
 }

@@ -48,6 +48,14 @@ pub enum DatabaseError {
         /// The newest schema known here.
         known: u32,
     },
+    /// Made by an older vzpkg, and this user may not bring it up to date.
+    #[error("the database has schema {found}; this vzpkg needs {known}")]
+    Older {
+        /// Its schema.
+        found: u32,
+        /// The schema needed here.
+        known: u32,
+    },
     /// The file cannot be made.
     #[error(transparent)]
     File(#[from] FileError),
@@ -84,6 +92,43 @@ pub enum DatabaseError {
     /// All ranges of container ids are given out.
     #[error("no range of 65,536 ids is left for a container")]
     NoIdRange,
+}
+
+impl DatabaseError {
+    /// Whether the file is not, or not any more, what was written: not a full disk, a missing right or a busy writer.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Sqlite { source, .. } => {
+                matches!(
+                    source.sqlite_error_code(),
+                    Some(DatabaseCorrupt | NotADatabase)
+                ) || is_missing_table(source)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => is_full(source),
+            Self::File(error) => error.is_no_space(),
+            _ => false,
+        }
+    }
+}
+
+/// What SQLite says of a full disk.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+}
+
+/// A table or column that the schema number promises.
+fn is_missing_table(error: &rusqlite::Error) -> bool {
+    let text = error.to_string();
+    text.starts_with("no such table") || text.starts_with("no such column")
 }
 
 fn ids(ids: Ids) -> String {

@@ -13,12 +13,15 @@ mod containers;
 mod error;
 mod holds;
 mod ids;
+mod marks;
 mod rows;
+mod salvage;
 mod session;
 mod versions;
 
 pub use error::{DatabaseError, IdClash};
-pub use rows::{CachedTree, ContainerRow, Follow, TemplateRow, VersionRow, VersionState};
+pub use rows::{CachedTree, ContainerRow, Follow, Hold, TemplateRow, VersionRow, VersionState};
+pub use salvage::Salvaged;
 
 use super::Access;
 use super::guard::{Guard, GuardName, SilentWait, Wait};
@@ -29,11 +32,14 @@ use session::Session;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The number of the schema this code writes.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+
+/// What makes a database of one schema one of the next; the first makes a 2 of a 1.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/2.sql")];
 
 /// How long a writer waits for another one's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
@@ -49,7 +55,7 @@ impl Database {
     pub(super) fn open(layout: &Layout, access: Access) -> Result<Self, DatabaseError> {
         let path = layout.database();
         let connection = match access {
-            Access::ReadOnly => open_to_read(&path)?,
+            Access::ReadOnly => open_current_to_read(layout, &path)?,
             Access::ReadWrite => open_to_write(layout, &path)?,
         };
         let database = Self {
@@ -58,6 +64,10 @@ impl Database {
         };
         match database.read("read the schema", |session| session.user_version())? {
             SCHEMA => Ok(database),
+            found if found < SCHEMA => Err(DatabaseError::Older {
+                found,
+                known: SCHEMA,
+            }),
             found => Err(DatabaseError::Newer {
                 found,
                 known: SCHEMA,
@@ -90,16 +100,19 @@ impl Database {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.lock();
         let error = sqlite(operation, &self.path);
         let transaction = connection.transaction_with_behavior(behavior);
         let transaction = transaction.map_err(&error)?;
         let value = work(&Session::new(&transaction, operation, &self.path))?;
         transaction.commit().map_err(&error)?;
         Ok(value)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What SQLite's own check finds: nothing in a sound database. Reads all of it.
@@ -136,10 +149,11 @@ fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseErr
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(&error)?;
     let session = Session::new(&connection, "open", path);
-    if session.user_version().unwrap_or_default() == 0 {
+    // What cannot be read here says so below, under the guard or at the first statement.
+    if session.user_version().unwrap_or_default() < SCHEMA {
         let name = GuardName::Database;
         let _guard = Guard::take(layout, name, Wait::AtMost(BUSY), &SilentWait)?;
-        create(&connection, path)?;
+        create_or_migrate(&connection, path)?;
     }
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
@@ -147,21 +161,39 @@ fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseErr
     Ok(connection)
 }
 
-/// Makes the tables, unless another process did while this one waited for the guard.
-fn create(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+/// Brings the tables to the schema of this code in one transaction, unless another process did while this one waited for
+/// the guard.
+fn create_or_migrate(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
     let error = sqlite("create tables", path);
-    if Session::new(connection, "create tables", path).user_version()? != 0 {
+    let found = Session::new(connection, "create tables", path).user_version()?;
+    let statements = match found {
+        0 => include_str!("schema.sql").to_owned(),
+        _ => MIGRATIONS
+            .iter()
+            .skip(usize::try_from(found - 1).unwrap_or(usize::MAX))
+            .copied()
+            .collect(),
+    };
+    if found >= SCHEMA {
         return Ok(());
     }
-    let schema = include_str!("schema.sql");
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         .map_err(&error)?;
-    connection
-        .execute_batch(&format!(
-            "BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;"
-        ))
-        .map_err(&error)
+    let done = connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;\n{statements}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;"
+    ));
+    done.map_err(&error)
+}
+
+/// An older database is brought up to date first, by whoever may write it.
+fn open_current_to_read(layout: &Layout, path: &Path) -> Result<Connection, DatabaseError> {
+    let connection = open_to_read(path)?;
+    let found = Session::new(&connection, "open", path).user_version()?;
+    if (1..SCHEMA).contains(&found) && open_to_write(layout, path).is_ok() {
+        return open_to_read(path);
+    }
+    Ok(connection)
 }
 
 fn open_to_read(path: &Path) -> Result<Connection, DatabaseError> {

@@ -1,6 +1,9 @@
 //! What the database holds, as values.
 
-use vzpkg_metadata::{ContainerId, Digest, PackageName, TemplateName, VersionName, VersionNumber};
+use vzpkg_metadata::{
+    ContainerId, Digest, PackageName, PackagePattern, TagName, TemplateName, VersionName,
+    VersionNumber,
+};
 
 /// Whether a version may be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,27 @@ pub struct VersionRow {
     /// Whether gc must keep it.
     pub kept: bool,
     /// Its tags, sorted.
-    pub tags: Vec<String>,
+    pub tags: Vec<TagName>,
+}
+
+/// Packages of a template that an update leaves as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Which packages.
+    pub pattern: PackagePattern,
+    /// The first second since 1970 at which it is over; `None`: it stays until it is taken away.
+    pub until: Option<i64>,
+    /// Why; empty if nobody said.
+    pub reason: String,
+    /// When it was made, seconds since 1970; 0 if that is not known.
+    pub since: i64,
+}
+
+impl Hold {
+    /// Whether it holds at the second `now`.
+    pub fn is_active(&self, now: i64) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// What a container's link does when its template's head moves.

@@ -1,4 +1,4 @@
--- Schema 1 of state.db. Digests are 64 hexadecimal digits; times are seconds since 1970.
+-- Schema 2 of state.db. An older one becomes this one by the files in migrations/. Digests are 64 hexadecimal digits; times are seconds since 1970.
 CREATE TABLE templates (
     name TEXT PRIMARY KEY,
     next INTEGER NOT NULL,  -- the number of the next version; numbers are never used twice
@@ -28,8 +28,11 @@ CREATE TABLE tags (
 
 CREATE TABLE holds (
     template TEXT NOT NULL,
-    package TEXT NOT NULL,
-    PRIMARY KEY (template, package)
+    pattern TEXT NOT NULL,      -- a glob over names of packages
+    until INTEGER,              -- the first second at which it is over
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL,     -- 0: not known
+    PRIMARY KEY (template, pattern)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE containers (

@@ -1,14 +1,16 @@
-//! Templates, versions, heads, tags, marks and cached trees.
+//! Templates, versions and heads. What is noted of a version later is in [`super::marks`].
 
 use super::session::{Session, value};
 use super::{Database, DatabaseError, TemplateRow, VersionRow, VersionState};
 use crate::store::VersionDraft;
 use rusqlite::{Row, params};
+use vzpkg_metadata::name::DigestPrefix;
 use vzpkg_metadata::{Digest, TemplateName, VersionName, VersionNumber};
 
-const VERSION: &str = "SELECT template, number, digest, parent, created, bad, kept FROM versions ";
+pub(super) const VERSION: &str =
+    "SELECT template, number, digest, parent, created, bad, kept FROM versions ";
 
-type RawVersion = (
+pub(super) type RawVersion = (
     String,
     i64,
     String,
@@ -18,7 +20,7 @@ type RawVersion = (
     bool,
 );
 
-fn raw_version(row: &Row<'_>) -> rusqlite::Result<RawVersion> {
+pub(super) fn raw_version(row: &Row<'_>) -> rusqlite::Result<RawVersion> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -39,7 +41,7 @@ fn number(raw: i64) -> Result<VersionNumber, DatabaseError> {
 }
 
 /// SQLite's integers are signed; no template reaches 2^63 versions.
-fn raw(number: VersionNumber) -> i64 {
+pub(super) fn raw(number: VersionNumber) -> i64 {
     i64::try_from(number.get()).unwrap_or(i64::MAX)
 }
 
@@ -51,13 +53,14 @@ fn unknown(version: &VersionName) -> DatabaseError {
 }
 
 impl Session<'_> {
-    fn version_row(&self, row: RawVersion) -> Result<VersionRow, DatabaseError> {
+    pub(super) fn version_row(&self, row: RawVersion) -> Result<VersionRow, DatabaseError> {
         let (template, raw_number, digest, parent, created, bad, kept) = row;
         let tags = self.query(
             "SELECT tag FROM tags WHERE template = ? AND number = ? ORDER BY tag",
             params![template, raw_number],
-            |row| row.get(0),
+            |row| row.get::<_, String>(0),
         )?;
+        let tags = tags.iter().map(|tag| value("tag", tag));
         Ok(VersionRow {
             name: VersionName {
                 template: value("template name", &template)?,
@@ -68,7 +71,7 @@ impl Session<'_> {
             created,
             state: bad.map_or(VersionState::Good, VersionState::Bad),
             kept,
-            tags,
+            tags: tags.collect::<Result<_, _>>()?,
         })
     }
 
@@ -89,7 +92,7 @@ impl Session<'_> {
         rows.into_iter().map(|row| self.version_row(row)).collect()
     }
 
-    fn version(&self, name: &VersionName) -> Result<VersionRow, DatabaseError> {
+    pub(super) fn version(&self, name: &VersionName) -> Result<VersionRow, DatabaseError> {
         let statement = format!("{VERSION} WHERE template = ? AND number = ?");
         let key = params![name.template.as_str(), raw(name.number)];
         let rows = self.query_one(&statement, key, raw_version)?;
@@ -228,6 +231,26 @@ impl Database {
         })
     }
 
+    /// The versions, of whichever template, whose digest begins so.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn versions_beginning(
+        &self,
+        prefix: &DigestPrefix,
+    ) -> Result<Vec<VersionRow>, DatabaseError> {
+        self.read("find versions", |session| {
+            // The index is on the text: `g` comes after every digit.
+            let statement = format!(
+                "{VERSION} WHERE digest >= ?1 AND digest < ?1 || 'g' ORDER BY template, number"
+            );
+            let rows = session.query(&statement, [prefix.to_string()], raw_version)?;
+            rows.into_iter()
+                .map(|row| session.version_row(row))
+                .collect()
+        })
+    }
+
     /// The version that new containers get; `None` if the template has none.
     ///
     /// # Errors
@@ -242,97 +265,6 @@ impl Database {
     /// [`DatabaseError::Unknown`] if there is none.
     pub fn set_head(&self, version: &VersionName) -> Result<(), DatabaseError> {
         self.write("move the head", |session| session.set_head(version))
-    }
-
-    /// Rolls a template back: `version` becomes its head, and the head it had is marked bad for the reason given.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Unknown`] if there is no such version.
-    pub fn roll_back(&self, version: &VersionName, why: &str) -> Result<(), DatabaseError> {
-        self.write("roll back", |session| {
-            let before = session.head(&version.template)?;
-            session.set_head(version)?;
-            match before.filter(|head| head.name != *version) {
-                Some(head) => mark(session, &head.name, "bad", Some(why)),
-                None => Ok(()),
-            }
-        })
-    }
-
-    /// Says whether a version may be chosen.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Unknown`] if there is none.
-    pub fn set_state(
-        &self,
-        version: &VersionName,
-        state: &VersionState,
-    ) -> Result<(), DatabaseError> {
-        let why = match state {
-            VersionState::Good => None,
-            VersionState::Bad(why) => Some(why.as_str()),
-        };
-        self.write("mark a version", |session| {
-            mark(session, version, "bad", why)
-        })
-    }
-
-    /// Says whether gc must keep a version.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Unknown`] if there is none.
-    pub fn set_kept(&self, version: &VersionName, kept: bool) -> Result<(), DatabaseError> {
-        self.write("mark a version", |session| {
-            mark(session, version, "kept", kept)
-        })
-    }
-
-    /// Gives a version a tag, which leaves the version of the same template that has it.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Unknown`] if there is no such version.
-    pub fn tag(&self, version: &VersionName, tag: &str) -> Result<(), DatabaseError> {
-        self.write("tag a version", |session| {
-            session.version(version)?;
-            session.execute(
-                "INSERT OR REPLACE INTO tags (template, tag, number) VALUES (?, ?, ?)",
-                params![version.template.as_str(), tag, raw(version.number)],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// Takes a tag away.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Unknown`] if no version has it.
-    pub fn untag(&self, template: &TemplateName, tag: &str) -> Result<(), DatabaseError> {
-        self.write("remove a tag", |session| {
-            let gone = session.execute(
-                "DELETE FROM tags WHERE template = ? AND tag = ?",
-                params![template.as_str(), tag],
-            )?;
-            changed_one(gone, "tag", tag)
-        })
-    }
-
-    /// The version that has a tag.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
-    pub fn tagged(
-        &self,
-        template: &TemplateName,
-        tag: &str,
-    ) -> Result<Option<VersionRow>, DatabaseError> {
-        self.read("find a tag", |session| {
-            let statement = format!(
-                "{VERSION} WHERE template = ?1 AND number =
-                 (SELECT number FROM tags WHERE template = ?1 AND tag = ?2)"
-            );
-            let rows = session.query_one(&statement, [template.as_str(), tag], raw_version)?;
-            rows.map(|row| session.version_row(row)).transpose()
-        })
     }
 
     /// What keeps a version from being removed, in words: `it is the head`; `None` if nothing does.
@@ -369,20 +301,6 @@ impl Database {
             Ok(())
         })
     }
-}
-
-/// Sets one column of a version.
-fn mark(
-    session: &Session<'_>,
-    version: &VersionName,
-    column: &'static str,
-    value: impl rusqlite::ToSql,
-) -> Result<(), DatabaseError> {
-    let changed = session.execute(
-        &format!("UPDATE versions SET {column} = ? WHERE template = ? AND number = ?"),
-        params![value, version.template.as_str(), raw(version.number)],
-    )?;
-    changed_one(changed, "version", &version.to_string())
 }
 
 /// An error if a change found nothing to change.

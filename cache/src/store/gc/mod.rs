@@ -2,7 +2,7 @@
 //!
 //! 1. One threshold in time: the start of the oldest running build, this collection's own included. Builds touch what
 //!    they put or reuse, so everything not older than the threshold may be theirs and stays.
-//! 2. Old versions leave the database ([`GcOptions::keep_newest`]); then the roots are read: versions, containers,
+//! 2. Old versions leave the database ([`Retention`]); then the roots are read: versions, containers,
 //!    cached trees, mounts, and what the other crates name.
 //! 3. Mark: the objects of all root trees and of the manifests that root versions were made from.
 //! 4. Sweep, each directory under its exclusive guard with a second look at each file's time: manifests, then images;
@@ -29,7 +29,7 @@ use super::version::VersionError;
 use mark::{Marked, Roots};
 use std::collections::BTreeMap;
 use std::fs;
-use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::{ByteSize, Digest, RootSet, Timestamp, VersionName};
 
 /// Whether to remove or only to say what would go.
@@ -46,8 +46,27 @@ pub enum GcMode {
 pub struct GcOptions {
     /// Whether to remove.
     pub mode: GcMode,
-    /// How many versions of each template stay besides heads, kept and tagged versions and those in use: the newest.
-    pub keep_newest: usize,
+    /// Which versions stay besides heads, kept and tagged ones and those in use.
+    pub keep: Retention,
+}
+
+/// Which versions of each template stay though nothing uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest.
+    pub newest: usize,
+    /// Those built at this second since 1970 or later.
+    pub since: i64,
+}
+
+impl Retention {
+    /// The newest, however old they are; nothing for its age.
+    pub const fn newest(newest: usize) -> Self {
+        Self {
+            newest,
+            since: i64::MAX,
+        }
+    }
 }
 
 /// A tree that goes.
@@ -192,7 +211,10 @@ impl Store {
                 .filter(|row| row.name.template == template.name)
                 .collect();
             newest.sort_by_key(|row| std::cmp::Reverse(row.name.number));
-            for row in newest.into_iter().skip(options.keep_newest) {
+            for row in newest.into_iter().skip(options.keep.newest) {
+                if row.created >= options.keep.since {
+                    continue;
+                }
                 let unused = !in_use(&row.digest) && self.db.user_of_version(&row.name)?.is_none();
                 let last = Some(row.name.number) == template.head;
                 if unused && !last {
@@ -218,7 +240,17 @@ impl Store {
             let rows = session.all_versions()?;
             let sweep = || {
                 for digest in self.versions.list()? {
-                    for record in self.versions.read_all(&digest)? {
+                    let records = match self.versions.read_all(&digest) {
+                        // Nobody needs it, and nobody could use it.
+                        Err(VersionError::Damaged { path, .. })
+                            if rows.iter().all(|row| row.digest != digest) =>
+                        {
+                            durable::remove_file(&path)?;
+                            continue;
+                        }
+                        other => other?,
+                    };
+                    for record in records {
                         let known = rows.iter().any(|row| {
                             row.digest == digest && row.name.template == record.template
                         });

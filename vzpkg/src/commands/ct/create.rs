@@ -6,8 +6,9 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, names, node, node_files};
 use crate::output::Tone;
 use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
+use vzpkg_metadata::name::Which;
 use vzpkg_metadata::template::TemplateArea;
-use vzpkg_metadata::{ContainerId, RelPath};
+use vzpkg_metadata::{ContainerId, RelPath, VersionReference};
 use vzpkg_runtime::container::{self, Config, NodeFile};
 
 pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
@@ -48,8 +49,9 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     } else {
         context
             .printer
-            .note(format_args!("        start it: vzpkg ct start {id}"));
+            .note(format_args!("   start it: vzpkg ct start {id}"));
     }
+    context.printer.undo(format_args!("vzpkg ct destroy {id}"));
     Ok(())
 }
 
@@ -113,7 +115,8 @@ fn insert_row(
     version: &VersionRow,
     arguments: &CtCreate,
 ) -> CommandResult<ContainerRow> {
-    let pinned = arguments.template.contains('@');
+    let reference: VersionReference = arguments.template.parse()?;
+    let pinned = reference.which != Which::Head;
     let row = ContainerRow {
         id: id.clone(),
         template: version.name.template.clone(),

@@ -3,13 +3,12 @@
 use super::Context;
 use crate::cli::{CtRelink, CtRollback};
 use crate::commands::for_each;
-use crate::error::{CommandError, CommandResult, Kind};
+use crate::error::CommandResult;
 use crate::ops::relink::{self, Direction};
 use crate::ops::{containers, names, node};
 use crate::output::{Tone, clean};
 use vzpkg_cache::merge::MergeReport;
 use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
-use vzpkg_metadata::template::TemplateArea;
 use vzpkg_runtime::oci::OciRuntime;
 
 pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
@@ -19,35 +18,11 @@ pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
     for_each(context, &arguments.names, |name| {
         let row = containers::row(&store, name)?;
         let target = match &arguments.to {
-            Some(text) => version_of(&store, &area, &row, text)?,
+            Some(text) => names::version_of(&store, &area, &row.template, text)?,
             None => names::head(&store, &row.template)?,
         };
         relink_one(context, &store, &row, &target, &runtime)
     })
-}
-
-/// The version that `text` names for this container: `T@N`, `@N` or plain `N`.
-fn version_of(
-    store: &Store,
-    area: &TemplateArea,
-    row: &ContainerRow,
-    text: &str,
-) -> CommandResult<VersionRow> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let text = if plain {
-        format!("@{text}")
-    } else {
-        text.to_owned()
-    };
-    let version = names::version(store, area, &text, Some(&row.template))?;
-    if version.name.template != row.template {
-        let what = format!(
-            "container `{}` is of `{}`; it cannot be relinked to `{}`",
-            row.id, row.template, version.name
-        );
-        return Err(CommandError::message(Kind::Unmet, what));
-    }
-    Ok(version)
 }
 
 /// Moves one stopped container forward and prints what the merge decided.
@@ -88,7 +63,7 @@ pub(in crate::commands) fn relink_one(
     if !context.settings.dry_run {
         context
             .printer
-            .note(format_args!("        undo: vzpkg ct rollback {}", row.id));
+            .undo(format_args!("vzpkg ct rollback {}", row.id));
     }
     Ok(())
 }
@@ -98,8 +73,8 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
     let area = node::templates(context)?;
     let runtime = containers::runtime(context)?;
     let row = containers::row(&store, &arguments.name)?;
-    if let Some(number) = arguments.to {
-        let target = version_of(&store, &area, &row, &format!("@{}", names::number(number)?))?;
+    if let Some(text) = &arguments.to {
+        let target = names::version_of(&store, &area, &row.template, text)?;
         return relink_one(context, &store, &row, &target, &runtime);
     }
     let before = relink::link_before(context, &store, &row)?;

@@ -29,6 +29,9 @@ pub(super) fn run(context: &Context, arguments: &CtStart) -> CommandResult {
             "Started",
             format_args!("{}, init is pid {pid}", row.id),
         );
+        context
+            .printer
+            .undo(format_args!("vzpkg ct stop {}", row.id));
         Ok(())
     })
 }
