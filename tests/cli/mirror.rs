@@ -270,6 +270,7 @@ fn privileged_real_dnf_reads_a_mirror() {
     let server = Server::new(&site);
     let client = site.path("client");
     fs::create_dir_all(client.join("repos")).unwrap();
+    fs::create_dir_all(client.join("log")).unwrap();
     let text = format!(
         "[m]\nname=m\nbaseurl={}/m\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{keyring}\n",
         server.url

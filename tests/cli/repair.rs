@@ -2,6 +2,7 @@
 
 use crate::tiny::{TEMPLATE as TINY, TEMPLATE_FILES, Tiny, program};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use vzpkg_tests::tools::sha256;
 
@@ -182,8 +183,11 @@ fn privileged_a_template_that_changed_cannot_bring_an_old_version_back_and_says_
     fs::remove_file(object(&tiny, b"made here\n")).unwrap();
     tiny.site.template(
         TEMPLATE_FILES,
-        &[("post-cache", "#!/bin/sh\necho other > \"$1/etc/other\"\n")],
+        &[("post-cache", "#!/bin/sh\necho other > \"$1/etc/made\"\n")],
     );
+    let script = tiny.site.root().join("template").join(TEMPLATE_FILES);
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(script.join("post-cache"), executable).unwrap();
     let failed = tiny.vzpkg(&["verify", "--repair"]).fails_with(4);
     assert!(failed.contains("came out as tree"), "{failed}");
     assert!(failed.contains("its template has changed"), "{failed}");

@@ -14,8 +14,10 @@ fn downgrade(root: &Path) -> String {
     let digest = rusqlite::Connection::open(&path)
         .and_then(|now| now.query_row("SELECT digest FROM versions", [], |row| row.get(0)))
         .unwrap();
-    for name in ["state.db", "state.db-wal", "state.db-shm"] {
-        fs::remove_file(path.with_file_name(name)).unwrap();
+    fs::remove_file(&path).unwrap();
+    for name in ["state.db-wal", "state.db-shm"] {
+        // The last connection that closes takes these with it.
+        drop(fs::remove_file(path.with_file_name(name)));
     }
     let old = rusqlite::Connection::open(&path).unwrap();
     let schema = include_str!("../data/schema_1.sql");
