@@ -170,7 +170,7 @@ fn privileged_held_packages_stay_and_the_plan_says_why() {
     let held = tiny.vzpkg(&[
         "hold",
         TINY,
-        "hel*",
+        "hell*",
         "--until",
         "2099-12-31",
         "--reason",
@@ -178,11 +178,11 @@ fn privileged_held_packages_stay_and_the_plan_says_why() {
     ]);
     assert!(
         held.stderr
-            .contains("undo: vzpkg unhold tiny-1-x86_64 'hel*'"),
+            .contains("undo: vzpkg unhold tiny-1-x86_64 'hell*'"),
         "{held:?}"
     );
     tiny.publish_all(&[program("hello", "2"), program("other", "2")]);
-    let why = "hello 1, there is 2, held as hel* until 2099-12-31: it's slow";
+    let why = "hello 1, there is 2, held as hell* until 2099-12-31: it's slow";
     let plan = tiny.vzpkg(&["update", TINY, "--refresh", "--dry-run"]);
     assert!(plan.stderr.contains(why), "{plan:?}");
     assert!(
@@ -190,7 +190,7 @@ fn privileged_held_packages_stay_and_the_plan_says_why() {
         "{plan:?}"
     );
     let status = tiny.json(&["info", TINY, "holds"]);
-    assert_eq!(status["holds"][0], "hel* until 2099-12-31: it's slow");
+    assert_eq!(status["holds"][0], "hell* until 2099-12-31: it's slow");
     let update = tiny.update();
     assert!(update.contains(why), "{update}");
     assert_eq!(tiny.version_of("hello", TINY), "1");
@@ -199,13 +199,13 @@ fn privileged_held_packages_stay_and_the_plan_says_why() {
 
     let table = tiny.vzpkg(&["hold", TINY]).ok();
     assert!(
-        table.contains("hel*") && table.contains("2099-12-31"),
+        table.contains("hell*") && table.contains("2099-12-31"),
         "{table}"
     );
     let wrong = tiny.vzpkg(&["unhold", TINY, "hell*"]).fails_with(1);
-    assert!(wrong.contains("did you mean 'hel*'?"), "{wrong}");
-    let released = tiny.vzpkg(&["unhold", TINY, "hel*"]);
-    let undo = "undo: vzpkg hold tiny-1-x86_64 'hel*' --until 2099-12-31 --reason 'it'\\''s slow'";
+    assert!(wrong.contains("did you mean 'hell*'?"), "{wrong}");
+    let released = tiny.vzpkg(&["unhold", TINY, "hell*"]);
+    let undo = "undo: vzpkg hold tiny-1-x86_64 'hell*' --until 2099-12-31 --reason 'it'\\''s slow'";
     assert!(released.stderr.contains(undo), "{released:?}");
     tiny.vzpkg(&["status", TINY]).fails_with(10);
     tiny.update();
