@@ -44,7 +44,7 @@ test-privileged:
 
 # Tests on real, signed packages and metadata of CentOS: ../shared/fixtures, or what VZPKG_FIXTURES names.
 test-fixtures:
-	cargo test -p vzpkg-repo-client --locked --quiet -- --ignored fixtures_
+	cargo test --workspace --locked --quiet -- --ignored fixtures_
 
 # Tests on the real Debian mirror of this host. Without a network they are not run, and that is said.
 test-network:
