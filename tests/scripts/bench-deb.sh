@@ -37,7 +37,7 @@ measure minbase.csv \
     --prepare "$(aside "$WORK/mm"); sync" -n "mmdebstrap" "$mmdebstrap $from" \
     --prepare "$(aside "$WORK/mm"); sync" -n "mmdebstrap unsafe" "$mmdebstrap --dpkgopt=force-unsafe-io $from" \
     --prepare "$fresh" -n "fresh" "$build" \
-    --prepare "$VZPKG --root $root -q remove-cache $template; sync" -n "imported" "$build"
+    --prepare "sync" -n "imported" "$VZPKG --root $root -q update --rebuild $template"
 measure resolve.csv --shell=none -n "resolve" "$VZPKG --root $WORK/fetch -q create-cache --dry-run $template"
 
 # A result that is not there, or is another one, is no measurement.
@@ -53,7 +53,7 @@ row() { printf '| %s | %.2f s | %s |\n' "$1" "$2" "$(awk -v a="$best" -v b="$2" 
 row "mmdebstrap --variant=minbase, to a directory" "$plain"
 row "the same with --dpkgopt=force-unsafe-io" "$unsafe"
 row "vzpkg create-cache, nothing imported" "$(median minbase.csv fresh)"
-row "vzpkg create-cache, packages imported" "$(median minbase.csv imported)"
+row "vzpkg update --rebuild, packages imported" "$(median minbase.csv imported)"
 echo
 awk -v t="$(median resolve.csv resolve)" 'BEGIN { printf "Resolve against the whole release, metadata here, whole process: %.1f ms\n", t * 1000 }'
 eval "$fresh"
