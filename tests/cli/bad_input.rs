@@ -263,3 +263,16 @@ fn privileged_names_that_could_be_paths_are_refused() {
     }
     site.vzpkg(&["history", "debian-13-x86_64@0"]).fails_with(2);
 }
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_dry_run_of_new_template_writes_nothing() {
+    let site = Site::new();
+    let words = ["new-template", "foo-1-x86_64"];
+    let said = site.vzpkg(&[&words[..], &["--dry-run"]].concat());
+    assert!(said.stderr.contains("Would write"), "{}", said.stderr);
+    let place = site.root().join("template/foo");
+    assert!(said.code == 0 && !place.exists(), "{}", said.code);
+    site.vzpkg(&words).ok();
+    assert!(place.exists());
+}

@@ -50,11 +50,7 @@ impl TemplateArea {
     /// [`TemplateError::Exists`], [`TemplateError::NewName`], [`TemplateError::NotFound`] where a set or application
     /// has no OS template to belong to, [`TemplateError::File`] where a file cannot be written.
     pub fn write_skeleton(&self, skeleton: &Skeleton) -> Result<PathBuf, TemplateError> {
-        let location = self.new_location(&skeleton.name)?;
-        let directory = self.path().join(location.directory().as_path());
-        if directory.join("packages").exists() {
-            return Err(TemplateError::Exists(skeleton.name.clone()));
-        }
+        let (location, directory) = self.new_place(skeleton)?;
         let files = if location.is_base() {
             base_files(skeleton.flavour, location.version())
         } else {
@@ -66,6 +62,23 @@ impl TemplateArea {
             durable::write_file(&directory.join(name), 0o644, content.as_bytes())?;
         }
         Ok(directory)
+    }
+
+    /// Where [`Self::write_skeleton`] would write; nothing is written.
+    ///
+    /// # Errors
+    /// As that of a name which means no new template.
+    pub fn skeleton_directory(&self, skeleton: &Skeleton) -> Result<PathBuf, TemplateError> {
+        Ok(self.new_place(skeleton)?.1)
+    }
+
+    fn new_place(&self, skeleton: &Skeleton) -> Result<(TemplateLocation, PathBuf), TemplateError> {
+        let location = self.new_location(&skeleton.name)?;
+        let directory = self.path().join(location.directory().as_path());
+        if directory.join("packages").exists() {
+            return Err(TemplateError::Exists(skeleton.name.clone()));
+        }
+        Ok((location, directory))
     }
 
     /// The location a new name means: of an application by its OS template that exists, else by the architecture in it.

@@ -12,10 +12,17 @@ pub(super) fn run(context: &Context, arguments: &NewTemplate) -> CommandResult {
     let _store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
     let name = TemplateName::from_user(&arguments.template)?;
-    let written = area.write_skeleton(&Skeleton {
+    let skeleton = Skeleton {
         name: name.clone(),
         flavour: flavour(arguments),
-    })?;
+    };
+    if context.settings.dry_run {
+        let place = area.skeleton_directory(&skeleton)?;
+        let place = format_args!("{}", place.display());
+        context.printer.status(Tone::Plain, "Would write", place);
+        return Ok(());
+    }
+    let written = area.write_skeleton(&skeleton)?;
     context
         .printer
         .status(Tone::Good, "Wrote", format_args!("{}", written.display()));
