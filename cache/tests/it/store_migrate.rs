@@ -3,6 +3,7 @@
 use crate::fixtures::{build, open, store};
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 use vzpkg_cache::store::{Access, Hold, Store};
 use vzpkg_metadata::TemplateName;
 
@@ -47,14 +48,20 @@ fn assert_migrated(store: &Store, digest: &str) {
     assert_eq!(store.db.check().unwrap(), Vec::<String>::new());
 }
 
-#[test]
-fn a_database_of_schema_1_is_migrated_with_everything_in_it() {
+/// A store with one version whose database is of schema 1, and the digest of that version.
+fn old_store() -> (TempDir, String) {
     let (directory, store) = store();
     store
         .publish(build(&store, TEMPLATE, &[("a", b"1")]))
         .unwrap();
     drop(store);
     let digest = downgrade(directory.path());
+    (directory, digest)
+}
+
+#[test]
+fn a_database_of_schema_1_is_migrated_with_everything_in_it() {
+    let (directory, digest) = old_store();
     let store = open(&directory);
     assert_migrated(&store, &digest);
     let next = build(&store, TEMPLATE, &[("a", b"2")]);
@@ -87,12 +94,7 @@ fn a_database_of_schema_1_is_migrated_with_everything_in_it() {
 
 #[test]
 fn a_reader_who_may_write_migrates_and_many_at_once_do_it_once() {
-    let (directory, store) = store();
-    store
-        .publish(build(&store, TEMPLATE, &[("a", b"1")]))
-        .unwrap();
-    drop(store);
-    let digest = downgrade(directory.path());
+    let (directory, digest) = old_store();
     std::thread::scope(|scope| {
         for turn in 0..8 {
             let access = if turn % 2 == 0 {

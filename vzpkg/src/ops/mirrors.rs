@@ -32,6 +32,17 @@ pub(crate) fn name(typed: &str) -> CommandResult<MirrorName> {
     Ok(typed.parse::<MirrorName>()?)
 }
 
+/// The mirrors that a user named, or all.
+///
+/// # Errors
+/// [`crate::error::Kind::Usage`] for what is no name.
+pub(crate) fn chosen(mirrors: &Mirrors, typed: &[String]) -> CommandResult<Vec<MirrorName>> {
+    if typed.is_empty() {
+        return Ok(mirrors.names()?);
+    }
+    typed.iter().map(|typed| name(typed)).collect()
+}
+
 /// A snapshot's name as a user typed it.
 ///
 /// # Errors

@@ -10,13 +10,7 @@ use vzpkg_repo_client::mirror::Synced;
 
 pub(super) fn run(context: &Context, arguments: &MirrorSync) -> CommandResult {
     let mirrors = mirrors::open_for_writing(context)?;
-    let names = match arguments.names.as_slice() {
-        [] => mirrors.names()?,
-        typed => typed
-            .iter()
-            .map(|typed| mirrors::name(typed))
-            .collect::<CommandResult<_>>()?,
-    };
+    let names = mirrors::chosen(&mirrors, &arguments.names)?;
     if names.is_empty() {
         let help = "there is no mirror yet; `vzpkg mirror add` makes one";
         context.printer.note(help);

@@ -10,13 +10,7 @@ use vzpkg_repo_client::mirror::Mirrors;
 
 pub(super) fn run(context: &Context, arguments: &MirrorVerify) -> CommandResult {
     let mirrors = mirrors::open(context);
-    let names = match arguments.names.as_slice() {
-        [] => mirrors.names()?,
-        typed => typed
-            .iter()
-            .map(|typed| mirrors::name(typed))
-            .collect::<CommandResult<_>>()?,
-    };
+    let names = mirrors::chosen(&mirrors, &arguments.names)?;
     for_each(context, names, |name| verify(context, &mirrors, &name))
 }
 
