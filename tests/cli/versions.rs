@@ -202,7 +202,7 @@ fn privileged_held_packages_stay_and_the_plan_says_why() {
         table.contains("hell*") && table.contains("2099-12-31"),
         "{table}"
     );
-    let wrong = tiny.vzpkg(&["unhold", TINY, "hell*"]).fails_with(1);
+    let wrong = tiny.vzpkg(&["unhold", TINY, "hellp*"]).fails_with(1);
     assert!(wrong.contains("did you mean 'hell*'?"), "{wrong}");
     let released = tiny.vzpkg(&["unhold", TINY, "hell*"]);
     let undo = "undo: vzpkg hold tiny-1-x86_64 'hell*' --until 2099-12-31 --reason 'it'\\''s slow'";
