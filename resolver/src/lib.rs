@@ -39,7 +39,7 @@ mod ways_out;
 mod weak;
 
 pub use explain::{Conflict, Statement};
-pub use request::{Installed, Repository, Request, ResolveError, Upgrade};
+pub use request::{Installed, Repository, Request, ResolveError, Target, Upgrade};
 
 use policy::Rulebook;
 use pool::Pool;
@@ -183,12 +183,18 @@ impl<'a> Question<'a> {
         let mut rulebook = Rulebook {
             excludes: request.excludes.clone(),
             holds: request.holds.clone(),
+            fixed: request.fixed.clone(),
             upgrade: request.upgrade == Upgrade::All,
             allow_downgrade: request.allow_downgrade,
             ..Rulebook::default()
         };
         for spec in &request.install {
             spec::pin(self.family, spec, &mut rulebook);
+        }
+        if let Upgrade::Only(targets) = &request.upgrade {
+            for target in targets {
+                rulebook.aim(self.family, target);
+            }
         }
         rulebook
     }

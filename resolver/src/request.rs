@@ -1,5 +1,6 @@
 //! What is asked of the resolver: repositories, what is installed, and what is wanted.
 
+use std::collections::BTreeMap;
 use vzpkg_metadata::index::Index;
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::{Family, RepoId};
@@ -25,14 +26,25 @@ pub struct Installed<'a> {
     pub lock: &'a Lock,
 }
 
-/// Whether installed packages move to newer versions without being named.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Which installed packages move to newer versions without being named in [`Request::install`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Upgrade {
     /// Only where the request needs it.
     #[default]
     None,
     /// All that can.
     All,
+    /// These must, if there is anything newer; others only where these need it.
+    Only(Vec<Target>),
+}
+
+/// An installed package that is to move.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Its name, of whatever architecture.
+    pub name: String,
+    /// To which version; `None`: the best there is.
+    pub version: Option<String>,
 }
 
 /// What is wanted.
@@ -43,7 +55,7 @@ pub struct Request {
     pub install: Vec<String>,
     /// Specs of packages that must not be there afterwards.
     pub remove: Vec<String>,
-    /// Whether everything else moves to newer versions.
+    /// What else moves to newer versions.
     pub upgrade: Upgrade,
     /// deb: take every package that says `Essential: yes`.
     pub essential: bool,
@@ -53,6 +65,8 @@ pub struct Request {
     pub excludes: Vec<String>,
     /// Globs over names of installed packages that must not change.
     pub holds: Vec<String>,
+    /// Versions that names have if they are chosen at all, whatever is installed: what holds mean where nothing is.
+    pub fixed: BTreeMap<String, String>,
     /// Whether an installed package may move to a lower version.
     pub allow_downgrade: bool,
     /// Drop installed packages that nothing requested needs any more.

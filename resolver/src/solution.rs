@@ -207,7 +207,7 @@ fn installed(
             continue;
         }
         let mut groups = Vec::new();
-        if request.upgrade == Upgrade::All && pool.family == Family::Rpm {
+        if pool.family == Family::Rpm && moves(request, package.name()) {
             for (from, newer) in pool.obsoleting(solvable) {
                 let Some(name) = pool.name_of(newer) else {
                     continue;
@@ -228,6 +228,15 @@ fn installed(
         kept.push((solvable, groups, reason));
     }
     (before, kept)
+}
+
+/// Whether an installed package of this name may give way to what obsoletes it.
+fn moves(request: &Request, name: &str) -> bool {
+    match &request.upgrade {
+        Upgrade::None => false,
+        Upgrade::All => true,
+        Upgrade::Only(targets) => targets.iter().any(|target| target.name == name),
+    }
 }
 
 /// Solves the request; `None` if it cannot be.

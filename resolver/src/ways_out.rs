@@ -32,6 +32,13 @@ pub(crate) fn find(
             found.push(format!("without the hold on `{hold}`"));
         }
     }
+    for name in request.fixed.keys() {
+        let mut changed = request.clone();
+        changed.fixed.remove(name);
+        if works(&changed)? {
+            found.push(format!("without the hold on `{name}`"));
+        }
+    }
     if found.is_empty() {
         found.extend(other_versions(question, request)?);
     }

@@ -5,6 +5,7 @@ pub(crate) mod deb;
 pub(crate) mod rpm;
 
 use crate::pool::{NameEntry, Solvable, Source};
+use crate::request::Target;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,8 @@ pub(crate) enum Exclusion {
     Downgrade(String),
     /// The installed version is held.
     Held(String),
+    /// The request wants it to move to this version.
+    Behind(String),
 }
 
 impl fmt::Display for Exclusion {
@@ -39,6 +42,7 @@ impl fmt::Display for Exclusion {
             }
             Self::Downgrade(version) => write!(f, "the higher version {version} is installed"),
             Self::Held(version) => write!(f, "version {version} is held"),
+            Self::Behind(version) => write!(f, "it is to move to {version}"),
         }
     }
 }
@@ -55,7 +59,10 @@ pub(crate) enum Pin {
 pub(crate) struct Rulebook {
     pub(crate) excludes: Vec<String>,
     pub(crate) holds: Vec<String>,
+    pub(crate) fixed: BTreeMap<String, String>,
     pub(crate) pins: BTreeMap<String, Pin>,
+    /// Names that must leave their installed version, for this one or the best.
+    pub(crate) targets: BTreeMap<String, Option<String>>,
     /// Newest first; else what is installed first.
     pub(crate) upgrade: bool,
     pub(crate) allow_downgrade: bool,
@@ -66,6 +73,16 @@ pub(crate) struct Rulebook {
 }
 
 impl Rulebook {
+    /// Notes that an installed package is to move.
+    pub(crate) fn aim(&mut self, family: Family, target: &Target) {
+        let Target { name, version } = target;
+        self.targets.insert(name.clone(), version.clone());
+        if let (Family::Deb, Some(version)) = (family, version) {
+            let pin = Pin::Version(version.clone());
+            self.pins.insert(name.clone(), pin);
+        }
+    }
+
     /// Sorts the candidates of one name, preferred first, into usable and excluded ones.
     pub(crate) fn judge(
         &self,
@@ -87,7 +104,8 @@ impl Rulebook {
             .filter_map(|(_, source, _)| sources[*source].repository)
             .min_by_key(|repository| repository.priority);
         for &(solvable, source, package) in candidates {
-            if Some(solvable) == installed {
+            let is_fixed = self.fixed.get(package.name()).map(String::as_str);
+            if Some(solvable) == installed || is_fixed == Some(package.version()) {
                 usable.push((solvable, source, package));
                 continue;
             }
@@ -112,6 +130,7 @@ impl Rulebook {
         if family == Family::Deb && !self.any_version {
             deb::keep_candidate(&mut usable, &mut excluded, installed, pin, sources);
         }
+        self.leave_behind(&mut usable, &mut excluded, installed);
         let mut usable: Vec<Solvable> = usable.into_iter().map(|(solvable, ..)| solvable).collect();
         if !self.upgrade
             && let Some(position) = usable.iter().position(|one| Some(*one) == installed)
@@ -126,10 +145,47 @@ impl Rulebook {
         }
     }
 
+    /// Of a target that can move, leaves what it moves to.
+    fn leave_behind(
+        &self,
+        usable: &mut Vec<Candidate<'_>>,
+        excluded: &mut Vec<(Solvable, Exclusion)>,
+        installed: Option<Solvable>,
+    ) {
+        let is_installed = |(solvable, ..): &Candidate<'_>| Some(*solvable) == installed;
+        let (Some(current), Some((.., first))) =
+            (usable.iter().position(is_installed), usable.first())
+        else {
+            return;
+        };
+        let Some(wanted) = self.targets.get(first.name()) else {
+            return;
+        };
+        // What comes before the installed one is better than it.
+        let mut better = usable[..current].iter();
+        let goal = better.find(|(.., package)| {
+            let version = wanted.as_deref();
+            version.is_none_or(|version| package.version() == version)
+        });
+        let Some(&(goal, .., package)) = goal else {
+            return;
+        };
+        let version = package.version().to_owned();
+        usable.retain(|&(solvable, ..)| {
+            if solvable != goal {
+                excluded.push((solvable, Exclusion::Behind(version.clone())));
+            }
+            solvable == goal
+        });
+    }
+
     fn by_name(&self, name: &str, installed: Option<&str>) -> Option<Exclusion> {
         let glob = self.excludes.iter().find(|glob| glob::matches(glob, name));
         if let Some(glob) = glob {
             return Some(Exclusion::Glob(glob.clone()));
+        }
+        if let Some(version) = self.fixed.get(name) {
+            return Some(Exclusion::Held(version.clone()));
         }
         let held = self.holds.iter().any(|glob| glob::matches(glob, name));
         installed

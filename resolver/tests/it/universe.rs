@@ -11,7 +11,9 @@
 //! install a b                   the request; one spec per word, or quoted
 //! remove b
 //! upgrade                       also: recommends, essential, autoremove, allow-downgrade
+//! only b c=2                    only these move, to the best or to that version
 //! exclude c*                    also: hold
+//! fixed d=1                     this version or none
 //! answer                        what follows is the expected answer
 //! install b 2 dependency:a
 //! ```
@@ -21,7 +23,7 @@ use vzpkg_metadata::lock::{Lock, LockedPackage};
 use vzpkg_metadata::package::{MultiArch, PackageRecord, Priority, RelationKind};
 use vzpkg_metadata::transaction::{Action, Reason, Step};
 use vzpkg_metadata::{Arch, ByteSize, Digest, Family};
-use vzpkg_resolver::{Installed, Repository, Request, Solve, Upgrade, resolve, sequence};
+use vzpkg_resolver::{Installed, Repository, Request, Solve, Target, Upgrade, resolve, sequence};
 
 /// One package as text.
 #[derive(Debug, Clone)]
@@ -145,6 +147,14 @@ impl Universe {
                 "exclude" => universe.request.excludes.extend(words()),
                 "hold" => universe.request.holds.extend(words()),
                 "upgrade" => universe.request.upgrade = Upgrade::All,
+                "only" => {
+                    let targets = words().into_iter().map(target).collect();
+                    universe.request.upgrade = Upgrade::Only(targets);
+                }
+                "fixed" => {
+                    let fixed = words().into_iter().map(|word| named_version(&word));
+                    universe.request.fixed.extend(fixed);
+                }
                 "recommends" => universe.request.recommends = true,
                 "essential" => universe.request.essential = true,
                 "autoremove" => universe.request.autoremove = true,
@@ -350,4 +360,18 @@ fn field_line(family: Family, package: &mut Package, field: &str, value: &str) {
     package
         .relations
         .extend(all.into_iter().map(|text| (kind, text)));
+}
+
+/// `name` or `name=version`.
+fn target(word: String) -> Target {
+    let (name, version) = match word.split_once('=') {
+        Some((name, version)) => (name.to_owned(), Some(version.to_owned())),
+        None => (word, None),
+    };
+    Target { name, version }
+}
+
+fn named_version(word: &str) -> (String, String) {
+    let (name, version) = word.split_once('=').unwrap();
+    (name.to_owned(), version.to_owned())
 }
