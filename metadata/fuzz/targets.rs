@@ -8,6 +8,7 @@ use std::path::Path;
 use vzpkg_metadata::dependency::Expression;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::saved_plan::SavedPlan;
 use vzpkg_metadata::template::{TemplateArea, UrlMap};
 use vzpkg_metadata::tree::Tree;
 use vzpkg_metadata::{Digest, Family, RelPath, apt, version, yum};
@@ -16,7 +17,7 @@ use vzpkg_metadata::{Digest, Family, RelPath, apt, version, yum};
 pub type Target = fn(&[u8]);
 
 /// Every target by name; each has a file in `fuzz_targets/` and a folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("apt_control", apt_control),
     ("apt_packages", apt_packages),
     ("apt_release", apt_release),
@@ -25,6 +26,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("index_access", index_access),
     ("lock", lock),
     ("path", path),
+    ("saved_plan", saved_plan),
     ("template", template),
     ("tree", tree),
     ("version", versions),
@@ -141,6 +143,14 @@ pub fn lock(data: &[u8]) {
     if let Ok(lock) = text.parse::<Lock>() {
         let again = lock.to_string().parse::<Lock>();
         assert_eq!(again.expect("a printed lock is a lock"), lock);
+    }
+}
+
+/// A saved plan: what is printed reads back as the same plan.
+pub fn saved_plan(data: &[u8]) {
+    if let Ok(plan) = SavedPlan::parse(data) {
+        let again = SavedPlan::parse(plan.to_string().as_bytes());
+        assert_eq!(again.expect("a printed plan is a plan"), plan);
     }
 }
 

@@ -31,6 +31,7 @@ pub mod name;
 pub mod package;
 pub mod path;
 pub mod roots;
+pub mod saved_plan;
 pub mod size;
 pub mod template;
 pub mod text;

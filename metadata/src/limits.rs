@@ -33,5 +33,8 @@ pub const TEMPLATE_FILE_BYTES: u64 = 1 << 20;
 /// A lock file: 100,000 packages of 300 bytes each.
 pub const LOCK_BYTES: u64 = 32 << 20;
 
+/// A saved plan: 100,000 steps of 400 bytes each.
+pub const PLAN_BYTES: u64 = 40 << 20;
+
 /// Extended attributes of one file, all together: the limit of Linux' `listxattr`.
 pub const XATTR_BYTES: usize = 64 << 10;

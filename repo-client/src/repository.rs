@@ -23,6 +23,8 @@ pub struct Repository {
     pub origin: String,
     /// `Codename` of the metadata (apt), else its `Suite`; empty where there is none.
     pub codename: String,
+    /// apt: whether the signed metadata says that this is an archive of security updates.
+    pub security: bool,
     /// When the metadata was made, seconds since 1970.
     pub date: i64,
     /// `priority=` of the repository line.
@@ -40,6 +42,7 @@ impl fmt::Debug for Repository {
             .field("base_urls", &ShownAddresses(&self.base_urls))
             .field("origin", &self.origin)
             .field("codename", &self.codename)
+            .field("security", &self.security)
             .field("date", &self.date)
             .field("priority", &self.priority)
             .field("package_keys", &self.package_keys)

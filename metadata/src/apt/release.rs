@@ -87,7 +87,19 @@ pub enum ReleaseError {
     Contradiction(String),
 }
 
+/// How the names of security archives end: Debian's `Suite: stable-security`, `Codename: trixie-security` and
+/// `Label: Debian-Security` (alone where the suite is `buster/updates`), Ubuntu's `Suite: noble-security`.
+const SECURITY: &str = "-security";
+
 impl Release {
+    /// Whether this is an archive of security updates, by what its signers call it: whatever has [`SECURITY`] at the end
+    /// of its suite, codename, label or origin.
+    pub fn is_security(&self) -> bool {
+        let ends = |name: &&String| name.to_ascii_lowercase().ends_with(SECURITY);
+        let names = [&self.suite, &self.codename, &self.label, &self.origin];
+        names.iter().any(ends)
+    }
+
     /// Reads the text of a `Release` file, or what the signature of an `InRelease` file covers. Unknown fields and the
     /// md5 and sha1 tables are passed over. About 1 ms for Debian's 800 entries.
     ///

@@ -110,6 +110,33 @@ fn duplicate_fields_are_refused() {
 }
 
 #[test]
+fn security_archives_are_known_by_what_their_signers_call_them() {
+    let release = |field: &str, value: &str| {
+        let sum = "0".repeat(64);
+        let date = "Sat, 15 Nov 2025 09:40:49 UTC";
+        let text = format!("{field}: {value}\nDate: {date}\nSHA256:\n {sum} 0 main/x\n");
+        Release::parse(&text).unwrap().is_security()
+    };
+    for (field, value) in [
+        ("Suite", "stable-security"),
+        ("Suite", "noble-security"),
+        ("Codename", "trixie-security"),
+        ("Label", "Debian-Security"),
+        ("Origin", "Vendor-Security"),
+    ] {
+        assert!(release(field, value), "{field}: {value}");
+    }
+    for (field, value) in [
+        ("Suite", "stable"),
+        ("Suite", "stable-security-proposed"),
+        ("Label", "Debian"),
+        ("Description", "x-security"),
+    ] {
+        assert!(!release(field, value), "{field}: {value}");
+    }
+}
+
+#[test]
 fn evil_names_and_values_are_refused() {
     for (from, to) in [
         ("Package: libc6", "Package: ../../etc"),

@@ -243,6 +243,7 @@ impl Work<'_> {
             base_urls: vec![self.source.uri.clone()],
             origin: state.origin.clone(),
             codename: codename.clone(),
+            security: state.security,
             date: state.date,
             priority: self.source.options.priority,
             package_keys: None,

@@ -10,7 +10,7 @@ use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::template::Fingerprint;
 
 /// Another number: the file is not understood and everything is fetched again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A state has about 2 KB.
 const STATE_BYTES: u64 = 1 << 20;
@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) origin: String,
     pub(super) suite: String,
     pub(super) codename: String,
+    pub(super) security: bool,
     pub(super) date: i64,
     pub(super) valid_until: Option<i64>,
     /// Names the mapped index.
@@ -51,6 +52,7 @@ impl State {
             origin: parsed.origin.clone(),
             suite: parsed.suite.clone(),
             codename: parsed.codename.clone(),
+            security: parsed.is_security(),
             date: parsed.date,
             valid_until: parsed.valid_until,
             index,

@@ -357,6 +357,7 @@ impl Work<'_> {
                 .collect(),
             origin: String::new(),
             codename: String::new(),
+            security: false,
             date: state.date,
             priority: self.source.options.priority,
             package_keys,
