@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const TEMPLATE: &str = "el-7-x86_64";
-const OS: &str = "el/7/x86_64/config/os/default";
+pub(crate) const TEMPLATE: &str = "el-7-x86_64";
+pub(crate) const OS: &str = "el/7/x86_64/config/os/default";
 
 /// Copies packages into a folder and indexes it, as `createrepo_c` of a mirror does.
-fn repository(site: &Site, name: &str, packages: &Path, stand_in: &str) -> String {
+pub(crate) fn repository(site: &Site, name: &str, packages: &Path, stand_in: &str) -> String {
     let directory = site.path(name);
     fs::create_dir(&directory).unwrap();
     for folder in [packages, &fixtures().join("rpms/stand-ins")] {
@@ -34,7 +34,7 @@ fn repository(site: &Site, name: &str, packages: &Path, stand_in: &str) -> Strin
     format!("[trusted=yes] file://{}\n", directory.display())
 }
 
-fn site_with(repositories: &str) -> Site {
+pub(crate) fn site_with(repositories: &str) -> Site {
     let site = Site::new();
     site.template(
         OS,

@@ -2,8 +2,8 @@
 //! half-made stays, and the next command works.
 
 use crate::support::Run;
-use crate::tiny::{TEMPLATE, Tiny, end, runs, wait_until};
-use std::process::{Child, Command};
+use crate::tiny::{TEMPLATE, Tiny, end, own_sleep, runs, signal, wait_until};
+use std::process::Command;
 use vzpkg_tests::deb_writer::Deb;
 use vzpkg_tests::http_server::{Fault, Times};
 use vzpkg_tests::tiny_debian::package;
@@ -14,19 +14,6 @@ fn healthy() -> Deb {
 
 fn with_postinst(line: &str) -> Deb {
     package("app", "1").script("postinst", &format!("#!/bin/sh\nset -e\n{line}\n"))
-}
-
-/// An argument of `sleep` that no other process of this machine has: about a day.
-fn own_sleep(scenario: u32) -> String {
-    format!("86{scenario}.{}", std::process::id())
-}
-
-fn signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
 }
 
 /// The next command: the same template, with a healthy package.

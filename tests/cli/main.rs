@@ -10,17 +10,25 @@
 
 mod bad_input;
 mod centos;
+mod centos_update;
 mod crash;
 mod debian;
 mod differences;
+mod dry_runs;
+mod guards;
 mod interrupted;
 mod lock;
 mod mirror;
 mod peers;
 mod repair;
+mod saved_plan;
 mod space;
+mod status;
 mod support;
 mod tiny;
+mod update_only;
+mod update_security;
+mod update_to_lock;
 mod versions;
 mod words;
 

@@ -140,7 +140,7 @@ fn privileged_a_writer_waits_as_long_as_it_is_told_and_says_for_whom() {
             .fails_with(3);
         let holder = format!("pid {}: vzpkg update everything", std::process::id());
         assert!(
-            error.contains(&holder) && error.contains("--wait SECONDS"),
+            error.contains(&holder) && error.contains("--wait DURATION"),
             "{error}"
         );
         assert_eq!(error.contains("Waiting"), waited, "{error}");

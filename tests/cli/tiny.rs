@@ -3,7 +3,7 @@
 
 use crate::support::{Run, Site, mounts_below};
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vzpkg_tests::apt_repo::AptRepo;
 use vzpkg_tests::deb_writer::Deb;
@@ -29,6 +29,8 @@ pub(crate) struct Tiny {
     key: TestKey,
     /// What its templates want, a line each.
     packages: String,
+    /// The lines of their repositories.
+    repositories: String,
 }
 
 impl Tiny {
@@ -47,12 +49,14 @@ impl Tiny {
         suite.valid_until = None;
         suite.add("main", &base);
         let server = HttpServer::serve(repo.root());
+        let repositories = format!("{} stable main\n", server.url());
         let mut tiny = Self {
             site,
             server,
             repo,
             key,
             packages: names.join("\n") + "\n",
+            repositories,
         };
         tiny.write_template(TEMPLATE);
         tiny.publish_all(packages);
@@ -75,6 +79,37 @@ impl Tiny {
         self.repo.publish(&self.key);
     }
 
+    /// Leaves only the base and these packages in the repository, which becomes a day newer itself.
+    pub(crate) fn replace_all(&mut self, packages: &[Deb]) {
+        let mut suite = self.repo.suite("stable");
+        for packages in suite.packages.values_mut() {
+            packages.retain(|package| {
+                package
+                    .paragraph
+                    .starts_with(&format!("Package: {}\n", tiny_debian::BASE))
+            });
+        }
+        self.publish_all(packages);
+    }
+
+    /// Adds these packages to a security archive beside the repository, which the template has from now on.
+    pub(crate) fn publish_security(&mut self, packages: &[Deb]) {
+        let debs = self.site.path("debs");
+        let mut suite = self.repo.suite("stable-security");
+        "Debian-Security".clone_into(&mut suite.label);
+        suite.valid_until = None;
+        suite.date += DAY;
+        for package in packages {
+            suite.add("main", &package.build(&debs));
+        }
+        self.repo.publish(&self.key);
+        let line = format!("{} stable-security main\n", self.server.url());
+        if !self.repositories.contains(&line) {
+            self.repositories += &line;
+            self.write_template(TEMPLATE);
+        }
+    }
+
     /// Another template of the same packages, `NAME-1-x86_64`.
     pub(crate) fn write_template(&self, template: &str) {
         let name = template.split('-').next().unwrap();
@@ -84,10 +119,7 @@ impl Tiny {
                 ("package_manager", "dpkgx64\n"),
                 ("distribution", "debian\n"),
                 ("packages", &self.packages),
-                (
-                    "repositories",
-                    &format!("{} stable main\n", self.server.url()),
-                ),
+                ("repositories", &self.repositories),
                 ("keys", &format!("{} archive.asc\n", self.key.fingerprint())),
                 (
                     "archive.asc",
@@ -195,6 +227,20 @@ pub(crate) fn runs(argument: &str) -> bool {
         line.split(|byte| *byte == 0)
             .any(|word| word == argument.as_bytes())
     })
+}
+
+/// An argument of `sleep` that no other process of this machine has: about a day.
+pub(crate) fn own_sleep(scenario: u32) -> String {
+    format!("86{scenario}.{}", std::process::id())
+}
+
+/// Sends a signal to a command that was begun.
+pub(crate) fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
 }
 
 /// What a command that was begun said in the end.

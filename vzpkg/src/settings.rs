@@ -2,7 +2,7 @@
 
 use crate::cli::{Format, Global};
 use crate::config::{ConfigError, Environment, Key, Layers, Origin};
-use crate::output::Verbosity;
+use crate::output::{Verbosity, span};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,8 +75,11 @@ impl Settings {
                 Origin::Flag("--root"),
             );
         }
-        if let Some(wait) = global.wait {
-            layers.set(Key::Wait, wait.to_string(), Origin::Flag("--wait"));
+        if let Some(wait) = &global.wait {
+            layers.set(Key::Wait, wait.clone(), Origin::Flag("--wait"));
+        }
+        if global.no_wait {
+            layers.set(Key::Wait, "0".to_owned(), Origin::Flag("--no-wait"));
         }
         if let Some(format) = global.format {
             let name = if format == Format::Json {
@@ -135,7 +138,7 @@ impl Settings {
             threads: if threads == 0 { processors } else { threads },
             connections: layers.parse::<usize>(Key::Connections)?.max(1),
             metadata_expire: seconds(Key::MetadataExpire)?,
-            wait: seconds(Key::Wait)?,
+            wait: span(layers.get(Key::Wait).0).ok_or_else(|| wrong(Key::Wait))?,
             proxy: text(Key::Proxy),
             runtime: text(Key::Runtime).filter(|runtime| runtime != "auto"),
             run_directory: layers.get(Key::RunDirectory).0.into(),

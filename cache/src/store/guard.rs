@@ -85,6 +85,11 @@ pub trait GuardReporter: Sync {
     fn waiting(&self, guard: &GuardName, holder: Option<&Holder>, waited: Duration) {
         let _ = (guard, holder, waited);
     }
+
+    /// Asked while a guard is waited for: whether nobody wants it any more.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.
@@ -106,6 +111,9 @@ pub enum GuardError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Nobody wanted it any more while it was waited for.
+    #[error("interrupted while waiting for {0}")]
+    Cancelled(GuardName),
     /// The lock file cannot be made or locked.
     #[error(transparent)]
     File(#[from] FileError),
@@ -156,6 +164,9 @@ impl Guard {
                     holder,
                     waited,
                 });
+            }
+            if reporter.is_cancelled() {
+                return Err(GuardError::Cancelled(name));
             }
             if waited >= next_report {
                 reporter.waiting(&name, read_holder(&mut file).as_ref(), waited);

@@ -6,6 +6,7 @@ use super::record::{Publication, Refs, State};
 use super::{Mirrors, tree};
 use crate::guard;
 use crate::transport::Stop;
+use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::{Digest, MirrorName, SnapshotName};
 
@@ -13,8 +14,18 @@ use vzpkg_metadata::{Digest, MirrorName, SnapshotName};
 struct Held {
     home: Home,
     refs: Refs,
-    /// In the order in which they are let go.
-    _guards: (FileGuard, FileGuard),
+    /// In the order in which they are let go; none in a trial.
+    guards: Option<(FileGuard, FileGuard)>,
+}
+
+impl Held {
+    /// Writes what was decided, unless this is a trial.
+    fn write(&self) -> Result<(), FileError> {
+        match self.guards {
+            Some(_) => self.refs.write(&self.home),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Mirrors {
@@ -44,7 +55,7 @@ impl Mirrors {
             let mirror = name.clone();
             return Err(MirrorError::SnapshotExists { mirror, snapshot });
         }
-        held.refs.write(&held.home)?;
+        held.write()?;
         Ok((snapshot, state))
     }
 
@@ -61,7 +72,7 @@ impl Mirrors {
         if held.refs.snapshots.remove(snapshot).is_none() {
             return Err(no_snapshot(name, snapshot));
         }
-        Ok(held.refs.write(&held.home)?)
+        Ok(held.write()?)
     }
 
     /// Publishes a snapshot, which then stays published whatever a sync brings; or, without one, the newest state, and
@@ -104,18 +115,26 @@ impl Mirrors {
     /// The decision is written first: a kill in between leaves the old state published, and the same verb again ends it.
     fn switch(&self, held: &mut Held, state: Digest) -> Result<State, MirrorError> {
         let found = State::read(&held.home, &state)?;
-        held.refs.write(&held.home)?;
+        if held.guards.is_none() {
+            return Ok(found);
+        }
+        held.write()?;
         let published = held.refs.published();
         if published != Some(state) {
             tree::publish(&self.layout, &held.home, &state, published)?;
             held.refs.publish(state, self.context.options.now);
-            held.refs.write(&held.home)?;
+            held.write()?;
         }
         Ok(found)
     }
 
     fn hold(&self, name: &MirrorName) -> Result<Held, MirrorError> {
         let home = self.home(name)?;
+        if self.trial {
+            let refs = Refs::read(&home)?;
+            let guards = None;
+            return Ok(Held { home, refs, guards });
+        }
         let shared = self.guard(Share::Shared)?;
         let stop = Stop::new(&self.context.options.cancel);
         let guard = guard::lock(&self.context, &stop, &home.directory)?;
@@ -123,7 +142,7 @@ impl Mirrors {
         Ok(Held {
             home,
             refs,
-            _guards: (guard, shared),
+            guards: Some((guard, shared)),
         })
     }
 }

@@ -75,6 +75,8 @@ pub struct Mirrors {
     layout: Layout,
     /// One mirror at a time fetches packages; others may ask for news meanwhile.
     fetching: Arc<Mutex<()>>,
+    /// Whether verbs of [`control`] decide, but write nothing.
+    trial: bool,
 }
 
 impl std::fmt::Debug for Mirrors {
@@ -115,11 +117,20 @@ impl Client {
             context: Arc::clone(&self.context),
             layout: Layout::new(directory, packages),
             fetching: Arc::default(),
+            trial: false,
         }
     }
 }
 
 impl Mirrors {
+    /// The same mirrors, of which [`Self::snapshot`], [`Self::remove_snapshot`], [`Self::publish`] and [`Self::rollback`]
+    /// only say what they would do, and fail where they would; as readers, they wait for nobody.
+    #[must_use]
+    pub fn for_trial(mut self) -> Self {
+        self.trial = true;
+        self
+    }
+
     /// Makes a mirror, still empty. `keys` are certificates that pins name: file names without a directory, and bytes.
     ///
     /// # Errors

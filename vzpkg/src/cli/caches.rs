@@ -26,6 +26,36 @@ pub struct Update {
     /// Build from nothing instead of on the newest version
     #[arg(long)]
     pub rebuild: bool,
+    /// Move only these packages of the template, and what they need; * and ? stand for any characters
+    #[arg(
+        long,
+        value_name = "PACKAGE",
+        num_args = 1..,
+        value_delimiter = ',',
+        requires = "objects",
+        conflicts_with_all = ["rebuild", "security", "to_lock"]
+    )]
+    pub only: Vec<String>,
+    /// Move only packages for which a security archive has something newer
+    ///
+    /// A security archive is an apt repository whose signed Release file has a Suite, Codename, Label or Origin that ends
+    /// in "-security" (Debian's, Ubuntu's). A package moves to the newest version that such an archive has; others only
+    /// where it needs them. Templates of rpm packages are refused: their advisories are not read yet.
+    #[arg(long, conflicts_with_all = ["rebuild", "to_lock"])]
+    pub security: bool,
+    /// Make a version that has exactly the packages of this lock, whatever is newer or held
+    #[arg(long, value_name = "FILE", conflicts_with = "rebuild")]
+    pub to_lock: Option<PathBuf>,
+    /// With --dry-run: write the plan to this file, for --plan
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub save_plan: Option<PathBuf>,
+    /// Carry out this plan, if the head is still the version it was made for
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["objects", "rebuild", "only", "security", "to_lock"]
+    )]
+    pub plan: Option<PathBuf>,
     /// Make a version again although it was rolled back
     #[arg(long)]
     pub again: bool,

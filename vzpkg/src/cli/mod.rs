@@ -82,9 +82,12 @@ pub struct Global {
     /// Ask the repositories even if metadata is young
     #[arg(short, long, global = true, visible_alias = "remote")]
     pub refresh: bool,
-    /// How long to wait for a guard that another process holds [default: 600]
-    #[arg(long, global = true, value_name = "SECONDS")]
-    pub wait: Option<u64>,
+    /// How long to wait for a guard that another process holds: seconds, or 90s, 10m, 1h30m [default: 600]
+    #[arg(long, global = true, value_name = "DURATION")]
+    pub wait: Option<String>,
+    /// Do not wait for other processes at all
+    #[arg(long, global = true, conflicts_with = "wait")]
+    pub no_wait: bool,
     /// Write progress events to this open descriptor, one JSON object a line
     #[arg(long, global = true, value_name = "FD")]
     pub progress_fd: Option<i32>,

@@ -39,7 +39,7 @@ pub struct Info {
 /// `status`
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Templates to check; none: all that have a cache
+    /// Templates to check, told in detail; none: all that have a cache, a line each
     #[arg(value_name = "TEMPLATE")]
     pub templates: Vec<String>,
 }

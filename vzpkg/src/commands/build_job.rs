@@ -1,6 +1,6 @@
 //! One template built from nothing or from a lock: what `create-cache` does once it knows what and where.
 
-use super::{Context, create_cache};
+use super::{Context, print_plan};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::build_version::{self, Order};
 use crate::ops::plan::{self, Goal};
@@ -142,7 +142,7 @@ impl Job<'_> {
             || order.transaction.download_size(),
             |store| build_version::to_download(store, order.transaction, files),
         );
-        create_cache::print_plan(
+        print_plan::print(
             self.context,
             self.template,
             order.transaction,

@@ -4,18 +4,16 @@ use super::build_job::Job;
 use super::{Context, for_each};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::held_back::HeldBack;
 use crate::ops::{node, refresh_index};
 use crate::output::progress::Progress;
-use crate::output::{Tone, duration, table::Table};
+use crate::output::{Tone, duration};
 use std::sync::Arc;
 use std::time::Instant;
 use vzpkg_cache::store::{GuardName, Published, Store};
 use vzpkg_metadata::durable;
+use vzpkg_metadata::limits;
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::template::{Template, TemplateArea, TemplateLocation};
-use vzpkg_metadata::transaction::{Action, Transaction};
-use vzpkg_metadata::{ByteSize, limits};
 
 pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
     let area = node::templates(context)?;
@@ -46,7 +44,11 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
     })
 }
 
-fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
+/// The lock in a file.
+///
+/// # Errors
+/// [`Kind::Usage`] for a file that is none.
+pub(super) fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
     let bytes = durable::read_file(path, limits::LOCK_BYTES)?;
     Ok(String::from_utf8_lossy(&bytes).parse()?)
 }
@@ -73,13 +75,10 @@ fn create(
         );
         return Ok(());
     }
+    let guard = GuardName::Template(template.name.clone());
     let _guard = match store {
-        Some(store) if !context.settings.dry_run => Some(node::guard(
-            context,
-            store,
-            GuardName::Template(template.name.clone()),
-        )?),
-        _ => None,
+        Some(store) => node::guard_to_change(context, store, guard)?,
+        None => None,
     };
     let progress = Arc::new(Progress::new(&context.settings, context.printer));
     let client = refresh_index::client(context, &progress);
@@ -148,47 +147,6 @@ pub(super) fn announce(context: &Context, published: &Published, started: Instan
             "packages": record.lock.packages.len(), "timings": record.timings,
         }));
     }
-}
-
-/// The plan of a dry run on stdout; the text form of what is held back was said before.
-pub(super) fn print_plan(
-    context: &Context,
-    template: &Template,
-    transaction: &Transaction,
-    download: ByteSize,
-    held: &[HeldBack],
-) {
-    if context.printer.is_json() {
-        let now = context.clock.now;
-        let held: Vec<_> = held.iter().map(|held| held.document(now)).collect();
-        context.printer.json("plan", serde_json::json!({
-            "template": template.name, "transaction": transaction, "download": download, "held_back": held,
-        }));
-        return;
-    }
-    let mut table =
-        Table::with_header(["", "PACKAGE", "VERSION", "ARCH", "SIZE", "REASON"]).right(4);
-    for step in &transaction.steps {
-        let (sign, version) = match &step.action {
-            Action::Install => ("+", step.package.version.clone()),
-            Action::Remove => ("-", step.package.version.clone()),
-            Action::Upgrade { from } => ("~", format!("{from} -> {}", step.package.version)),
-            Action::Downgrade { from } => ("<", format!("{from} -> {}", step.package.version)),
-        };
-        let package = &step.package;
-        table.row([
-            sign.to_owned(),
-            package.name.to_string(),
-            version,
-            package.arch.to_string(),
-            package.size.to_string(),
-            step.reason.to_string(),
-        ]);
-    }
-    context.printer.result(table.render());
-    context
-        .printer
-        .note(format_args!("{download} to download; nothing was changed"));
 }
 
 /// OS templates that have no version yet.

@@ -20,6 +20,7 @@ mod lock;
 mod man;
 mod mirror;
 mod new_template;
+mod print_plan;
 mod rebuild_database;
 mod remove_cache;
 mod rollback;
@@ -28,6 +29,7 @@ mod status;
 mod tag;
 mod update;
 mod update_metadata;
+mod update_template;
 mod verify;
 
 use crate::cli::Command;

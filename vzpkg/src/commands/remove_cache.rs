@@ -33,13 +33,13 @@ pub(super) fn run(context: &Context, arguments: &RemoveCache) -> CommandResult {
 fn remove_one(context: &Context, store: &Store, area: &TemplateArea, typed: &str) -> CommandResult {
     let version = names::version(store, area, typed, None)?;
     let template = GuardName::Template(version.name.template.clone());
-    let _guard = node::guard(context, store, template)?;
+    let _guard = node::guard_to_change(context, store, template)?;
     check_unused(store, &version)?;
     remove(context, store, &version)
 }
 
 fn remove_all(context: &Context, store: &Store, template: &TemplateName) -> CommandResult {
-    let _guard = node::guard(context, store, GuardName::Template(template.clone()))?;
+    let _guard = node::guard_to_change(context, store, GuardName::Template(template.clone()))?;
     let mut versions = store.db.versions(template)?;
     // The head goes last: it may only be removed when it is the only one.
     let head = store.db.head(template)?.map(|row| row.name.number);

@@ -37,7 +37,7 @@ fn roll_template_back(
     arguments: &Rollback,
     area: &TemplateArea,
 ) -> CommandResult {
-    let _guard = node::guard(context, store, GuardName::Template(template.clone()))?;
+    let _guard = node::guard_to_change(context, store, GuardName::Template(template.clone()))?;
     let head = names::head(store, template)?;
     let target = match &arguments.to {
         Some(text) => names::version_of(store, area, template, text)?,

@@ -1,11 +1,10 @@
-//! `vzpkg status [T…]`: exit 10 when an update would change something.
+//! `vzpkg status [T…]`: what an update would change; exit 10 when that is something. Named templates are told in detail.
 
-use super::{Context, create_cache, for_each};
+use super::{Context, create_cache, for_each, history, print_plan};
 use crate::cli::Status;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::build_version::{self, Files};
-use crate::ops::plan::{self, Goal};
-use crate::ops::{held_back, names, node, refresh_index, rolled_back};
+use crate::ops::outlook::{self, Outlook};
+use crate::ops::{node, refresh_index, rolled_back};
 use crate::output::progress::Progress;
 use crate::output::table::Table;
 use std::sync::Arc;
@@ -16,62 +15,114 @@ pub(super) fn run(context: &Context, arguments: &Status) -> CommandResult {
     let locations = create_cache::named_or_cached(&store, &area, &arguments.templates)?;
     let progress = Arc::new(Progress::new(&context.settings, context.printer));
     let client = refresh_index::client(context, &progress);
-    let mut table = Table::with_header(["TEMPLATE", "HEAD", "UPDATE", "DOWNLOAD"]).right(3);
-    let mut documents = Vec::new();
-    let mut available = false;
-    for_each(context, locations, |location| {
-        let template = node::load(&area, &location)?;
-        let head = names::head(&store, &template.name)?;
-        let base = store.versions.read(&template.name, &head.digest)?;
-        let repositories = refresh_index::load(&client, &template)?;
-        let transaction = plan::transaction(
-            context,
-            Some(&store),
-            &template,
-            &repositories,
-            Goal::Update(&base),
-        )?;
-        let holds = store.db.holds(&template.name)?;
-        let now = context.clock.now;
-        let held = held_back::find(&holds, &base.lock, &repositories, now);
-        let result = rolled_back::lock_after(&template, Some(&base), &transaction);
-        let bad = if transaction.is_empty() {
-            None
-        } else {
-            rolled_back::find(&store, &template, &result)?
-        };
-        available |= !transaction.is_empty() && bad.is_none();
-        let mut changes = match &bad {
-            _ if transaction.is_empty() => "up to date".to_owned(),
-            Some(bad) => format!("nothing to do: {}", rolled_back::describe(bad)),
-            None => super::history::changes(&transaction),
-        };
-        if !held.is_empty() {
-            changes.push_str(&format!(", {} held back", held.len()));
-        }
-        table.row([
-            template.name.to_string(),
-            format!("@{}", head.name.number),
-            changes,
-            build_version::to_download(&store, &transaction, Files::All).to_string(),
-        ]);
-        let held: Vec<_> = held.iter().map(|held| held.document(now)).collect();
-        documents.push(serde_json::json!({
-            "template": template.name, "head": head.name.number, "transaction": transaction, "held_back": held,
-            "rolled_back": bad.map(|bad| bad.name.to_string()),
-        }));
+    let mut found = Vec::new();
+    let outcome = for_each(context, locations, |location| {
+        found.push(outlook::of(context, &store, &area, &location, &client)?);
         Ok(())
-    })?;
+    });
+    progress.end_stage();
     if context.printer.is_json() {
-        context
-            .printer
-            .json("status", serde_json::json!({ "templates": documents }));
-    } else if !table.is_empty() {
-        context.printer.result(table.render());
+        let now = context.clock.now;
+        let documents: Vec<_> = found.iter().map(|found| document(found, now)).collect();
+        let documents = serde_json::json!({ "templates": documents });
+        context.printer.json("status", documents);
+    } else if !found.is_empty() {
+        context.printer.result(summary(&found).render());
+        let in_detail = !arguments.templates.is_empty() || context.printer.is_verbose();
+        for found in found.iter().filter(|_| in_detail) {
+            print_details(context, found);
+        }
     }
-    if available {
+    outcome?;
+    if found.iter().any(Outlook::changes) {
         Err(CommandError::silent(Kind::UpdatesAvailable))
     } else {
         Ok(())
     }
+}
+
+/// A line for each template.
+fn summary(found: &[Outlook]) -> Table {
+    let header = ["TEMPLATE", "HEAD", "UPDATE", "SECURITY", "DOWNLOAD"];
+    let mut table = Table::with_header(header).right(3).right(4);
+    for found in found {
+        let mut changes = match &found.rolled_back {
+            Some(bad) => format!("nothing to do: {}", rolled_back::describe(bad)),
+            None if found.changes() => history::changes(&found.decision.transaction),
+            None => "up to date".to_owned(),
+        };
+        let held = found.decision.held.len();
+        if held > 0 {
+            changes.push_str(&format!(", {held} held back"));
+        }
+        let security = found.security.as_ref();
+        let security = security.map_or_else(|| "?".to_owned(), |list| list.len().to_string());
+        table.row([
+            found.head.name.template.to_string(),
+            format!("@{}", found.head.name.number),
+            changes,
+            security,
+            found.download.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Every step, with a mark on what is about security; what is held and why; who is at it already.
+fn print_details(context: &Context, found: &Outlook) {
+    let printer = context.printer;
+    let name = &found.head.name.template;
+    if found.changes() {
+        printer.result(format!("\n{name} would change:"));
+        let table = print_plan::table(&found.decision.transaction, |step| {
+            let is_security = found.is_security(step.package.name.as_str());
+            let mark = if is_security { ", security" } else { "" };
+            format!("{}{mark}", step.reason)
+        });
+        printer.result(table.render());
+    }
+    if !found.decision.held.is_empty() {
+        printer.result(format!("\n{name} is held back:"));
+    }
+    for held in &found.decision.held {
+        let is_security = found.is_security(held.name.as_str());
+        let mark = if is_security { " (security)" } else { "" };
+        printer.result(format!("  {held}{mark}"));
+    }
+    if let Some(holder) = &found.busy {
+        printer.result(format!("\n{name} is in use by {holder}"));
+    }
+}
+
+fn document(found: &Outlook, now: i64) -> serde_json::Value {
+    let held: Vec<_> = found
+        .decision
+        .held
+        .iter()
+        .map(|held| {
+            let mut document = held.document(now);
+            document["security"] = found.is_security(held.name.as_str()).into();
+            document
+        })
+        .collect();
+    let security = found.security.as_ref().map(|targets| {
+        let targets = targets.iter();
+        let package =
+            |target: &vzpkg_resolver::Target| serde_json::json!({ "package": target.name, "version": target.version });
+        targets.map(package).collect::<Vec<_>>()
+    });
+    let busy = found.busy.as_ref();
+    let busy =
+        busy.map(|holder| serde_json::json!({ "pid": holder.pid, "command": holder.command }));
+    serde_json::json!({
+        "template": found.head.name.template,
+        "head": found.head.name.number,
+        "changes": found.changes(),
+        "transaction": found.decision.transaction,
+        "download": found.download,
+        "held_back": held,
+        "rolled_back": found.rolled_back.as_ref().map(|bad| bad.name.to_string()),
+        "security": security,
+        "busy": busy,
+    })
 }

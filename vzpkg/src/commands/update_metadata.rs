@@ -29,6 +29,13 @@ pub(super) fn run(context: &Context, arguments: &UpdateMetadata) -> CommandResul
     let client = refresh_index::client(&asked, &progress);
     for_each(context, names, |location| {
         let template = node::load(&area, &location)?;
+        if context.settings.dry_run {
+            for line in &template.repositories {
+                let what = format_args!("{} {}", template.name, line.id());
+                context.printer.status(Tone::Plain, "Would ask", what);
+            }
+            return Ok(());
+        }
         let repositories = refresh_index::load(&client, &template)?;
         for repository in &repositories {
             let packages = repository.index.as_index().len();

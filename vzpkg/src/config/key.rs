@@ -79,7 +79,7 @@ impl Key {
             Self::Wait => (
                 "wait",
                 "600",
-                "a number of seconds",
+                "seconds, or a duration such as `90s`, `10m`, `1h30m`",
                 "how long to wait for a guard of another process",
             ),
             Self::Proxy => (

@@ -17,6 +17,7 @@ use vzpkg_cache::store::{
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::lock::LockError;
 use vzpkg_metadata::name::NameError;
+use vzpkg_metadata::saved_plan::PlanError;
 use vzpkg_metadata::template::TemplateError;
 use vzpkg_repo_client::mirror::MirrorError;
 use vzpkg_repo_client::{FetchError, RepositoryError, RepositoryProblem, TransportError};
@@ -43,6 +44,7 @@ always! {
     ConfigError => Usage,
     NameError => Usage,
     LockError => Usage,
+    PlanError => Usage,
     ResolveError => Usage,
     JournalError => Environment,
 }
@@ -130,8 +132,9 @@ impl From<GuardError> for CommandError {
         match error {
             GuardError::File(error) => error.into(),
             busy @ GuardError::Busy { .. } => {
-                Self::new(Kind::Environment, busy).hint("wait longer: --wait SECONDS")
+                Self::new(Kind::Environment, busy).hint("wait longer: --wait DURATION")
             }
+            cancelled @ GuardError::Cancelled(_) => Self::new(Kind::Interrupted, cancelled),
         }
     }
 }

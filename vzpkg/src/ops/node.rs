@@ -3,8 +3,9 @@
 use super::host;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::output::Tone;
+use crate::output::{Tone, duration};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vzpkg_cache::store::{
     Access, Guard, GuardName, GuardReporter, Holder, Layout, OpenError, Store, Wait,
@@ -123,16 +124,55 @@ pub(crate) fn load(area: &TemplateArea, location: &TemplateLocation) -> CommandR
 /// # Errors
 /// [`Kind::Environment`] where somebody else holds it longer than `--wait`.
 pub(crate) fn guard(context: &Context, store: &Store, name: GuardName) -> CommandResult<Guard> {
-    Ok(store.guard(name, Wait::AtMost(context.settings.wait), &Waiting(context))?)
+    let wait = Wait::AtMost(context.settings.wait);
+    Ok(store.guard(name, wait, &Waiting::new(context))?)
 }
 
-struct Waiting<'a>(&'a Context);
+/// As [`guard`] for a verb that changes something; none in a dry run, which is a reader, and readers never wait.
+///
+/// # Errors
+/// As [`guard`].
+pub(crate) fn guard_to_change(
+    context: &Context,
+    store: &Store,
+    name: GuardName,
+) -> CommandResult<Option<Guard>> {
+    if context.settings.dry_run {
+        return Ok(None);
+    }
+    guard(context, store, name).map(Some)
+}
+
+/// Says for whom it waits: at once, after 1, 3, 7, 15… seconds, and every minute.
+struct Waiting<'a> {
+    context: &'a Context,
+    /// Seconds of waiting after which it is said again.
+    next: AtomicU64,
+}
+
+impl<'a> Waiting<'a> {
+    const fn new(context: &'a Context) -> Self {
+        let next = AtomicU64::new(0);
+        Self { context, next }
+    }
+}
 
 impl GuardReporter for Waiting<'_> {
     fn waiting(&self, guard: &GuardName, holder: Option<&Holder>, waited: Duration) {
+        let seconds = waited.as_secs();
+        if seconds < self.next.load(Ordering::Relaxed) {
+            return;
+        }
+        let pause = (seconds + 1).min(60);
+        self.next.store(seconds + pause, Ordering::Relaxed);
         let holder = holder.map_or_else(|| "another process".to_owned(), ToString::to_string);
-        let what = format!("for {guard}, in use by {holder} ({} s)", waited.as_secs());
-        self.0.printer.status(Tone::Warning, "Waiting", what);
+        let (waited, limit) = (duration(waited), duration(self.context.settings.wait));
+        let what = format!("for {guard}, in use by {holder} ({waited} of at most {limit})");
+        self.context.printer.status(Tone::Warning, "Waiting", what);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.context.interrupted.load(Ordering::Relaxed)
     }
 }
 
@@ -153,10 +193,7 @@ pub(crate) fn who(context: &Context) -> String {
 /// # Errors
 /// [`Kind::Interrupted`].
 pub(crate) fn check_interrupt(context: &Context) -> CommandResult {
-    if context
-        .interrupted
-        .load(std::sync::atomic::Ordering::Relaxed)
-    {
+    if context.interrupted.load(Ordering::Relaxed) {
         return Err(CommandError::message(
             Kind::Interrupted,
             "interrupted; nothing was changed",

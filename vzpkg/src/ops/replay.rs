@@ -1,18 +1,13 @@
 //! A lock built again: for each version of its chain the transaction that made it, its packages wherever they are.
 
-use super::plan;
+use super::sources::{self, Missing, Sources};
 use crate::error::{CommandError, CommandResult, Kind};
-use std::collections::BTreeMap;
 use vzpkg_cache::store::Store;
-use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
-use vzpkg_metadata::lock::{Change, Lock, LockedPackage};
+use vzpkg_metadata::Digest;
+use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::template::Template;
-use vzpkg_metadata::transaction::{Action, PackageRef, Step, Transaction};
-use vzpkg_metadata::{Digest, Family, RepoId};
+use vzpkg_metadata::transaction::Transaction;
 use vzpkg_repo_client::Repository;
-
-/// The name of the index of what this node has itself; no repository line has it.
-const OWN: &str = "node";
 
 /// One version of a chain, to be built on the one before it.
 #[derive(Debug)]
@@ -51,19 +46,11 @@ pub(crate) fn plan(
         check_ids(store, template, &locks)?;
     }
     let base = known_base(store, &mut locks)?;
-    let own = own_packages(
-        store,
-        repositories,
-        base.iter().map(|(_, lock)| lock).chain(&locks),
-    )?;
-    let sources = Sources {
-        store,
-        repositories,
-        own: Index::access(&own).map_err(|error| CommandError::new(Kind::Bug, error))?,
-        own_id: OWN.parse()?,
-        family: lock.family,
-    };
-    let mut missing = BTreeMap::new();
+    let known = base.iter().map(|(_, lock)| lock).chain(&locks);
+    let packages = known.flat_map(|lock| &lock.packages);
+    let own = sources::own_packages(store, repositories, lock.family, packages)?;
+    let sources = Sources::new(store, repositories, lock.family, &own)?;
+    let mut missing = Missing::new();
     let mut links: Vec<Link> = Vec::new();
     for lock in locks {
         let below = links
@@ -71,6 +58,9 @@ pub(crate) fn plan(
             .map(|link| &link.lock)
             .or(base.as_ref().map(|(_, lock)| lock));
         let transaction = sources.transaction(below, &lock, &mut missing)?;
+        if missing.is_empty() {
+            check_reasons(below, &lock, &transaction)?;
+        }
         if let Some(last) = links.last_mut() {
             last.tree = lock.base;
         }
@@ -83,15 +73,19 @@ pub(crate) fn plan(
     if missing.is_empty() {
         return Ok(Replay { base, links });
     }
-    let missing: Vec<String> = missing.into_values().collect();
-    let text = format!(
-        "the repositories of `{}` do not have what the lock says: {}",
-        template.name,
-        missing.join("; ")
-    );
-    Err(CommandError::message(Kind::Unmet, text).hint(
-        "a mirror or snapshot that still has these hashes can be named in the template's `repositories`",
-    ))
+    Err(sources::nowhere(template, missing))
+}
+
+/// A build gives a package a reason when it brings it, and never again.
+fn check_reasons(below: Option<&Lock>, lock: &Lock, transaction: &Transaction) -> CommandResult {
+    let empty = Lock::empty(lock.family, lock.arch.clone());
+    let before = below.unwrap_or(&empty);
+    if before.after(transaction).packages == lock.packages {
+        return Ok(());
+    }
+    let text = "the lock gives packages another reason without changing them, which no build does";
+    Err(CommandError::message(Kind::Unmet, text)
+        .hint("take the reasons from the lock of its base, or from a version that was rebuilt"))
 }
 
 /// The locks of the chain, oldest first, `lock` itself last.
@@ -106,7 +100,7 @@ fn versions_of(lock: &Lock) -> CommandResult<Vec<Lock>> {
 }
 
 /// A name has one id in every version of a template; a lock that wants another cannot become the same tree here.
-fn check_ids(store: &Store, template: &Template, locks: &[Lock]) -> CommandResult {
+pub(crate) fn check_ids(store: &Store, template: &Template, locks: &[Lock]) -> CommandResult {
     let registered = store.db.ids_for(&template.name)?;
     let mut wanted = locks.iter().flat_map(|lock| &lock.ids);
     let clash = wanted.find_map(|(name, wanted)| {
@@ -149,175 +143,4 @@ fn known_base(
         }
     }
     Ok(None)
-}
-
-/// The index of the packages that only this node's manifests have.
-fn own_packages<'l>(
-    store: Option<&Store>,
-    repositories: &[Repository],
-    locks: impl Iterator<Item = &'l Lock> + Clone,
-) -> CommandResult<IndexBytes> {
-    let family = locks.clone().next().map_or(Family::Deb, |lock| lock.family);
-    let wanted: BTreeMap<Digest, &LockedPackage> = locks
-        .flat_map(|lock| &lock.packages)
-        .map(|package| (package.sha256, package))
-        .collect();
-    let mut index = IndexBuilder::new(family);
-    for (sha256, package) in wanted {
-        if let Some(store) = store
-            && offered(repositories, package)?.is_none()
-            && let Some(manifest) = store.packages.get(&sha256)?
-        {
-            index.add(&vzpkg_cache::import::record::record_of(&manifest)?);
-        }
-    }
-    index
-        .finish()
-        .map_err(|error| CommandError::new(Kind::Bug, error))
-}
-
-/// Where packages are: the repositories, and what this node imported once.
-struct Sources<'a> {
-    store: Option<&'a Store>,
-    repositories: &'a [Repository],
-    own: Index<'a>,
-    own_id: RepoId,
-    family: Family,
-}
-
-impl Sources<'_> {
-    /// The steps from `below` to `lock`, in the order in which they were taken. What is nowhere goes to `missing`.
-    fn transaction(
-        &self,
-        below: Option<&Lock>,
-        lock: &Lock,
-        missing: &mut BTreeMap<Digest, String>,
-    ) -> CommandResult<Transaction> {
-        let empty = Lock::empty(lock.family, lock.arch.clone());
-        let before = below.unwrap_or(&empty);
-        // An imported deb package is laid out from its manifest; everything else the package manager does itself.
-        let laid_out = below.is_none() && self.family == Family::Deb;
-        let (mut gone, mut coming) = (Vec::new(), Vec::new());
-        for Change { action, package } in before.changes_to(lock) {
-            let goes = action == Action::Remove;
-            let found = self.find(&package, goes || laid_out)?;
-            let found = found.or_else(|| goes.then(|| known_by_lock(&package)));
-            let Some(found) = found else {
-                let text = self.describe(&package)?;
-                missing.insert(package.sha256, text);
-                continue;
-            };
-            let steps = if goes { &mut gone } else { &mut coming };
-            steps.push(Step {
-                action,
-                package: found,
-                reason: package.reason,
-            });
-        }
-        let mut steps = self.in_order(lock, gone);
-        steps.reverse();
-        steps.extend(self.in_order(lock, coming));
-        let transaction = Transaction {
-            family: lock.family,
-            steps,
-        };
-        if missing.is_empty() && before.after(&transaction).packages != lock.packages {
-            let text =
-                "the lock gives packages another reason without changing them, which no build does";
-            return Err(CommandError::message(Kind::Unmet, text).hint(
-                "take the reasons from the lock of its base, or from a version that was rebuilt",
-            ));
-        }
-        Ok(transaction)
-    }
-
-    fn find(
-        &self,
-        package: &LockedPackage,
-        without_file: bool,
-    ) -> CommandResult<Option<PackageRef>> {
-        if let Some(found) = offered(self.repositories, package)? {
-            return Ok(Some(found));
-        }
-        let file = format!("{}.{}", package.sha256, self.family.extension());
-        let has_file = |store: &Store| store.layout.packages().join(file).exists();
-        if !without_file && !self.store.is_some_and(has_file) {
-            return Ok(None);
-        }
-        let found = in_index(self.own, &self.own_id, package)?;
-        Ok(found.map(|found| PackageRef {
-            repository: None,
-            ..found
-        }))
-    }
-
-    fn in_order(&self, lock: &Lock, steps: Vec<Step>) -> Vec<Step> {
-        let mut views: Vec<_> = self.repositories.iter().map(plan::view).collect();
-        views.push(vzpkg_resolver::Repository {
-            id: self.own_id.clone(),
-            index: self.own,
-            priority: plan::DEFAULT_PRIORITY,
-        });
-        vzpkg_resolver::sequence(self.family, &lock.arch, &views, steps)
-    }
-
-    /// A package that is nowhere, and the nearest that is offered.
-    fn describe(&self, package: &LockedPackage) -> CommandResult<String> {
-        let mut offered = Vec::new();
-        for repository in self.repositories {
-            let named = repository.index.as_index().by_name(package.name.as_str());
-            for found in named {
-                offered.push(found.to_package_ref(&repository.id)?.version);
-            }
-        }
-        let compare = |a: &String, b: &String| vzpkg_metadata::version::compare(self.family, a, b);
-        offered.sort_by(compare);
-        let higher = |version: &&String| compare(version, &package.version).is_ge();
-        let nearest = offered.iter().find(higher).or(offered.last());
-        let LockedPackage { name, version, .. } = package;
-        Ok(match nearest {
-            Some(nearest) if nearest == version => {
-                format!("{name} {version} (there is one with another hash)")
-            }
-            Some(nearest) => format!("{name} {version} (the nearest is {nearest})"),
-            None => format!("{name} {version} (nothing of that name)"),
-        })
-    }
-}
-
-fn offered(
-    repositories: &[Repository],
-    package: &LockedPackage,
-) -> CommandResult<Option<PackageRef>> {
-    for repository in repositories {
-        let index = repository.index.as_index();
-        if let Some(found) = in_index(index, &repository.id, package)? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-fn in_index(
-    index: Index<'_>,
-    id: &RepoId,
-    package: &LockedPackage,
-) -> CommandResult<Option<PackageRef>> {
-    let mut named = index.by_name(package.name.as_str());
-    let found = named.find(|found| found.sha256() == package.sha256);
-    Ok(found.map(|found| found.to_package_ref(id)).transpose()?)
-}
-
-/// A package that goes needs no more than its name.
-fn known_by_lock(package: &LockedPackage) -> PackageRef {
-    PackageRef {
-        name: package.name.clone(),
-        arch: package.arch.clone(),
-        version: package.version.clone(),
-        sha256: package.sha256,
-        size: package.size,
-        installed_size: vzpkg_metadata::ByteSize(0),
-        repository: None,
-        location: String::new(),
-    }
 }

@@ -10,4 +10,4 @@ mod time;
 
 pub use diagnostics::render;
 pub use printer::{Printer, Tone, Verbosity, clean};
-pub use time::{Clock, day_of, duration, end_of_day, local_time};
+pub use time::{Clock, day_of, duration, end_of_day, local_time, span};

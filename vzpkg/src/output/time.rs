@@ -72,9 +72,34 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// The time that `90`, `90s`, `10m` or `1h30m` says; `None` for another text.
+pub fn span(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let span: jiff::SignedDuration = text.parse().ok()?;
+    span.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_seconds_or_has_units() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h30m", 5400),
+        ] {
+            assert_eq!(span(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-5", "-5s", "1x", "10 parsecs", "s"] {
+            assert_eq!(span(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_day_ends_one_second_before_the_next_begins() {

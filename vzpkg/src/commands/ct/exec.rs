@@ -4,8 +4,9 @@ use super::Context;
 use crate::cli::{CtEnter, CtExec};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, node};
+use crate::output::{Tone, clean};
 use vzpkg_metadata::ContainerId;
-use vzpkg_runtime::container::{self, Config, ContainerError, ContainerPaths, ExecSpec};
+use vzpkg_runtime::container::{self, Config, ContainerError, ContainerPaths, ExecSpec, RunState};
 use vzpkg_runtime::oci::RuntimeBinary;
 
 pub(super) fn run(context: &Context, arguments: &CtExec) -> CommandResult {
@@ -29,6 +30,11 @@ pub(super) fn run(context: &Context, arguments: &CtExec) -> CommandResult {
             || (rustix::termios::isatty(std::io::stdin())
                 && rustix::termios::isatty(std::io::stdout())),
     };
+    if context.settings.dry_run {
+        return prepared
+            .would_run(context, &spec.argv.join(" "))
+            .map_err(ours);
+    }
     finish(container::exec(
         &prepared.paths,
         &prepared.config,
@@ -39,6 +45,9 @@ pub(super) fn run(context: &Context, arguments: &CtExec) -> CommandResult {
 
 pub(super) fn enter(context: &Context, arguments: &CtEnter) -> CommandResult {
     let prepared = prepare(context, &arguments.name).map_err(ours)?;
+    if context.settings.dry_run {
+        return prepared.would_run(context, "a shell").map_err(ours);
+    }
     let terminal = rustix::termios::isatty(std::io::stdin());
     let shell = &context.environment;
     let terminal_name = shell.get("TERM").filter(|_| terminal);
@@ -54,6 +63,19 @@ struct Prepared {
     paths: ContainerPaths,
     config: Config,
     runtime: RuntimeBinary,
+}
+
+impl Prepared {
+    /// Says what would run, if the container does.
+    fn would_run(&self, context: &Context, what: &str) -> CommandResult {
+        let id = &self.paths.id;
+        if container::state(&self.paths, &self.runtime)?.state != RunState::Running {
+            return Err(ContainerError::NotRunning(id.clone()).into());
+        }
+        let what = format_args!("{} in {id}", clean(what));
+        context.printer.status(Tone::Plain, "Would run", what);
+        Ok(())
+    }
 }
 
 /// Reads what exec needs and lets go of the database before the command runs.

@@ -93,6 +93,14 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
         .printer
         .status(Tone::Good, verb, format_args!("{} to {name}", row.id));
     report(context, &merged);
+    let left = store.db.versions_with(&row.link)?.into_iter();
+    let left = left
+        .map(|version| version.name)
+        .find(|name| name.template == row.template);
+    if let (Some(left), false) = (left, context.settings.dry_run) {
+        let undo = format_args!("vzpkg ct relink {} --to {}", row.id, left.number);
+        context.printer.undo(undo);
+    }
     Ok(())
 }
 

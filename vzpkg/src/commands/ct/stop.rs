@@ -17,8 +17,22 @@ pub(super) fn run(context: &Context, arguments: &CtStop) -> CommandResult {
     let runtime = containers::runtime(context)?;
     for_each(context, &arguments.names, |name| {
         let row = containers::row(&store, name)?;
-        stop(context, &store, &row.id, arguments.timeout, &runtime)
+        let stopped = stop(context, &store, &row.id, arguments.timeout, &runtime)?;
+        if stopped == Stopped::Now {
+            let undo = format_args!("vzpkg ct start {}", row.id);
+            context.printer.undo(undo);
+        }
+        Ok(())
     })
+}
+
+/// What stopping a container came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// It ran, and does no more.
+    Now,
+    /// Nothing was changed: it did not run, or this is a dry run.
+    Already,
 }
 
 pub(super) fn restart(context: &Context, arguments: &CtRestart) -> CommandResult {
@@ -47,7 +61,7 @@ pub(super) fn stop(
     id: &ContainerId,
     timeout: u64,
     runtime: &dyn OciRuntime,
-) -> CommandResult {
+) -> CommandResult<Stopped> {
     if containers::state(context, store, id, runtime)?.state == RunState::Stopped {
         // A host that was switched off leaves mounts and bundles behind; stopping clears them too.
         if !context.settings.dry_run {
@@ -60,16 +74,16 @@ pub(super) fn stop(
         context
             .printer
             .status(Tone::Plain, "Stopped", format_args!("{id} already"));
-        return Ok(());
+        return Ok(Stopped::Already);
     }
     if context.settings.dry_run {
         context.printer.status(Tone::Plain, "Would stop", id);
-        return Ok(());
+        return Ok(Stopped::Already);
     }
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     let mode = StopMode::Gentle(Duration::from_secs(timeout));
     container::stop(&containers::paths(context, store, id), mode, runtime)?;
     containers::release_versions(context, store, runtime)?;
     context.printer.status(Tone::Good, "Stopped", id);
-    Ok(())
+    Ok(Stopped::Now)
 }

@@ -1,0 +1,200 @@
+//! One template updated: what `update` does once it knows which and how.
+
+use super::{Context, create_cache, print_plan};
+use crate::error::CommandResult;
+use crate::ops::build_version::{self, Files, Order};
+use crate::ops::decide::{self, Decision, Wish};
+use crate::ops::plan::Question;
+use crate::ops::{names, node, refresh_index, rolled_back, saved};
+use crate::output::Tone;
+use crate::output::progress::Progress;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionRow, VersionState};
+use vzpkg_metadata::TemplateName;
+use vzpkg_metadata::template::TemplateArea;
+use vzpkg_repo_client::Client;
+
+/// What is the same for every template of one command.
+pub(super) struct Job<'a> {
+    pub(super) context: &'a Context,
+    pub(super) store: &'a Store,
+    pub(super) area: &'a TemplateArea,
+    pub(super) wish: &'a Wish,
+    /// Whether a version may be made again although it was rolled back.
+    pub(super) again: bool,
+    /// Where to keep the plan of a dry run.
+    pub(super) save: Option<&'a Path>,
+    pub(super) threads: usize,
+}
+
+impl Job<'_> {
+    /// Updates one template, or says what that would do.
+    ///
+    /// # Errors
+    /// As the resolver's and the builder's; nothing is changed then.
+    pub(super) fn run(&self, name: &TemplateName) -> CommandResult {
+        let Self {
+            context,
+            store,
+            area,
+            ..
+        } = *self;
+        let started = Instant::now();
+        let guard = GuardName::Template(name.clone());
+        let _guard = node::guard_to_change(context, store, guard)?;
+        let (_, location) = node::locate(area, name.as_str())?;
+        let template = node::load(area, &location)?;
+        let head = names::head(store, name)?;
+        let base = store.versions.read(name, &head.digest)?;
+        let progress = Arc::new(Progress::new(&context.settings, context.printer));
+        let client = refresh_index::client(context, &progress);
+        progress.stage("Reading", None);
+        let repositories = refresh_index::load(&client, &template)?;
+        progress.stage("Resolving", None);
+        let question = Question {
+            context,
+            store: Some(store),
+            template: &template,
+            repositories: &repositories,
+        };
+        let decision = decide::decide(&question, store, &base, self.wish)?;
+        progress.end_stage();
+        self.tell(&decision);
+        if decision.transaction.is_empty() {
+            self.unchanged(&head);
+            return Ok(());
+        }
+        let on = (!decision.from_nothing).then_some(&base);
+        let result = rolled_back::lock_after(&template, on, &decision.transaction);
+        if let Some(bad) = rolled_back::find(store, &template, &result)? {
+            return self.leave_or_take_again(&head, &bad);
+        }
+        let files = if decision.from_nothing {
+            Files::AsNeeded
+        } else {
+            Files::All
+        };
+        let download = build_version::to_download(store, &decision.transaction, files);
+        let changes = super::history::changes(&decision.transaction);
+        let what = format_args!("{name}: {changes} ({download} to download)");
+        context.printer.status(Tone::Plain, "Resolved", what);
+        if context.settings.dry_run {
+            let Decision {
+                transaction, held, ..
+            } = &decision;
+            print_plan::print(context, &template, transaction, download, held);
+            return self.save(&question, &base, &decision);
+        }
+        let published = self.build(&question, &client, &progress, &base, &decision)?;
+        create_cache::announce(context, &published, started);
+        self.tell_way_back(&head, &published);
+        Ok(())
+    }
+
+    /// What is not in the transaction, and why.
+    fn tell(&self, decision: &Decision) {
+        let printer = self.context.printer;
+        for held in &decision.held {
+            printer.status(Tone::Plain, "Held back", held);
+        }
+        for package in &decision.left_out {
+            let what = format_args!("{package}: it does not fit to the rest");
+            printer.status(Tone::Warning, "Left out", what);
+        }
+    }
+
+    /// Keeps the plan where that was asked for.
+    fn save(
+        &self,
+        question: &Question<'_>,
+        base: &VersionRecord,
+        decision: &Decision,
+    ) -> CommandResult {
+        let Some(path) = self.save else {
+            return Ok(());
+        };
+        saved::write(path, question.template, base, decision)?;
+        let printer = self.context.printer;
+        let what = format_args!("the plan in {}", path.display());
+        printer.status(Tone::Good, "Saved", what);
+        let hint = format!("carry it out: vzpkg update --plan {}", path.display());
+        printer.note(format_args!("{:>12} {hint}", ""));
+        Ok(())
+    }
+
+    fn unchanged(&self, head: &VersionRow) {
+        let printer = self.context.printer;
+        let why = match self.wish {
+            Wish::Only(_) => "of these packages there is nothing newer that is not in it",
+            Wish::Security => "security archives have nothing newer that fits to it",
+            Wish::ToLock(_) => "it has the packages of the lock",
+            Wish::Everything | Wish::Rebuild | Wish::Plan(_) => "is up to date",
+        };
+        let joint = if why.starts_with("is ") { " " } else { ": " };
+        let what = format_args!("{}{joint}{why}", head.name);
+        printer.status(Tone::Plain, "Unchanged", what);
+    }
+
+    fn build(
+        &self,
+        question: &Question<'_>,
+        client: &Client,
+        progress: &Progress,
+        base: &VersionRecord,
+        decision: &Decision,
+    ) -> CommandResult<Published> {
+        let order = Order {
+            template: question.template,
+            repositories: question.repositories,
+            base: (!decision.from_nothing).then(|| base.as_base()),
+            parent: Some(base.digest),
+            transaction: &decision.transaction,
+            epoch: decision.epoch,
+            ids: &decision.ids,
+            threads: self.threads,
+            why: &decision.why,
+        };
+        build_version::build(self.context, self.store, client, progress, &order)
+    }
+
+    fn tell_way_back(&self, head: &VersionRow, published: &Published) {
+        let (before, after) = (head.name.number, published.record().number);
+        if before == after {
+            return;
+        }
+        let printer = self.context.printer;
+        let template = &head.name.template;
+        if matches!(published, Published::Unchanged(_)) {
+            let what = format_args!("{template} from @{before} to @{after}");
+            printer.status(Tone::Good, "Moved", what);
+        }
+        printer.undo(format_args!("vzpkg rollback {template} --to {before}"));
+    }
+
+    /// What an update would make is there and was rolled back: it is left alone, or made the head again.
+    fn leave_or_take_again(&self, head: &VersionRow, bad: &VersionRow) -> CommandResult {
+        let printer = self.context.printer;
+        let template = &bad.name.template;
+        let (from, to) = (head.name.number, bad.name.number);
+        if !self.again {
+            let why = rolled_back::describe(bad);
+            let what = format!("{template}: nothing to do, an update would make {why}");
+            printer.status(Tone::Plain, "Unchanged", what);
+            let hint = format!("take it all the same: vzpkg update {template} --again");
+            printer.note(format_args!("{:>12} {hint}", ""));
+            return Ok(());
+        }
+        let moved = format!("{template} from @{from} to @{to} again");
+        if self.context.settings.dry_run {
+            printer.status(Tone::Plain, "Would move", moved);
+            return Ok(());
+        }
+        self.store.db.set_state(&bad.name, &VersionState::Good)?;
+        self.store.db.set_head(&bad.name)?;
+        printer.status(Tone::Good, "Moved", moved);
+        printer.undo(format_args!("vzpkg rollback {template} --to {from}"));
+        Ok(())
+    }
+}
