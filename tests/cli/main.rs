@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod bisect;
 mod centos;
 mod centos_update;
 mod crash;

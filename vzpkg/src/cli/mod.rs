@@ -21,7 +21,7 @@ pub use mirror::{
 };
 pub use node::{Clean, Completions, Config, Doctor, Gc, Man};
 pub use templates::{Info, Like, List, NewTemplate, Search, Status, UpdateMetadata};
-pub use versions::{Diff, Export, ExportFormat, History, LockShow, Rollback, Verify};
+pub use versions::{Bisect, Diff, Export, ExportFormat, History, LockShow, Rollback, Verify};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -136,6 +136,8 @@ pub enum Command {
     Lock(LockShow),
     /// Go back to an earlier version of a template or container
     Rollback(Rollback),
+    /// Find the version, and the package in it, that made something fail
+    Bisect(Bisect),
     /// Leave packages of a template at their version when it is updated
     Hold(Hold),
     /// Let packages be updated again

@@ -50,6 +50,30 @@ pub struct Rollback {
     pub reason: Option<String>,
 }
 
+/// `bisect`
+#[derive(Debug, Args)]
+pub struct Bisect {
+    /// The template
+    #[arg(value_name = "TEMPLATE")]
+    pub template: String,
+    /// A version that works: N, @N, :TAG or @sha256:DIGITS
+    #[arg(long, value_name = "VERSION")]
+    pub good: String,
+    /// A later one that does not
+    #[arg(long, value_name = "VERSION")]
+    pub bad: String,
+    /// A shell command that tells them apart
+    ///
+    /// It is run by /bin/sh as root in a container that is made for each trial and thrown away, without a network. Exit
+    /// code 0 says that the version is good, 1 to 124 that it is bad, 125 that neither can be said; anything else ends the
+    /// search. Where the template has an init, the container has just been started: wait for what the test needs.
+    #[arg(long, value_name = "COMMAND")]
+    pub test: String,
+    /// Threads that unpack and hash; by default one for each processor
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
 /// `verify`
 #[derive(Debug, Args)]
 pub struct Verify {

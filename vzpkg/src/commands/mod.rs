@@ -1,5 +1,6 @@
 //! One verb per file: each calls `ops`, then prints. Nothing here joins libraries itself.
 
+mod bisect;
 mod build_job;
 mod clean;
 mod completions;
@@ -76,6 +77,7 @@ pub fn dispatch(context: &Context, command: Command) -> CommandResult {
         Command::Diff(arguments) => diff::run(context, &arguments),
         Command::Lock(arguments) => lock::run(context, &arguments),
         Command::Rollback(arguments) => rollback::run(context, &arguments),
+        Command::Bisect(arguments) => bisect::run(context, &arguments),
         Command::Hold(arguments) => hold::run(context, &arguments),
         Command::Unhold(arguments) => hold::release(context, &arguments),
         Command::Keep(arguments) => keep::run(context, &arguments, keep::Mark::Keep),

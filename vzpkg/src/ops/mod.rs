@@ -1,5 +1,6 @@
 //! Use cases: the only place where the libraries meet. No printing beyond progress; results are values.
 
+pub(crate) mod bisect;
 pub(crate) mod build_version;
 pub(crate) mod chosen;
 pub(crate) mod collect_garbage;
