@@ -1,6 +1,8 @@
 //! One writer at a time: who waits says for whom and how long, as long as it is told, and can be interrupted.
 
 use crate::tiny::{TEMPLATE as TINY, Tiny, end, own_sleep, program, runs, signal, wait_until};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use vzpkg_tests::tiny_debian;
 
 /// A template whose update sleeps until it is ended.
@@ -65,4 +67,30 @@ fn durations_that_are_none_are_refused() {
         .fails_with(2);
     let config = site.vzpkg(&["config", "--no-wait"]).ok();
     assert!(config.contains("--no-wait"), "{config}");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_who_waits_for_metadata_says_so_and_goes_on() {
+    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
+    tiny.create();
+    let index = std::fs::read_dir(tiny.site.root().join("index")).unwrap();
+    let mut locks = index.map(|entry| entry.unwrap().path().join("lock"));
+    let lock = locks.find(|path| path.exists()).unwrap();
+    let guard = File::options()
+        .write(true)
+        .truncate(true)
+        .open(lock)
+        .unwrap();
+    guard.lock().unwrap();
+    write!(&guard, "{}", std::process::id()).unwrap();
+
+    let mut child = tiny.begin(&["update-metadata", TINY]);
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let wanted = format!("waiting for process {}", std::process::id());
+    assert!(said.any(|line| line.unwrap().contains(&wanted)));
+    guard.unlock().unwrap();
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.contains("Fresh")), "{rest:?}");
+    assert!(child.wait().unwrap().success());
 }

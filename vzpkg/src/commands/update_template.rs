@@ -182,8 +182,11 @@ impl Job<'_> {
             let why = rolled_back::describe(bad);
             let what = format!("{template}: nothing to do, an update would make {why}");
             printer.status(Tone::Plain, "Unchanged", what);
-            let hint = format!("take it all the same: vzpkg update {template} --again");
-            printer.note(format_args!("{:>12} {hint}", ""));
+            let command = match self.wish {
+                Wish::Everything => format!("vzpkg update {template} --again"),
+                _ => "the same with --again".to_owned(),
+            };
+            printer.note(format_args!("{:>12} take it all the same: {command}", ""));
             return Ok(());
         }
         let moved = format!("{template} from @{from} to @{to} again");

@@ -1,9 +1,10 @@
 //! Looking for what made a version bad: which version, then which package.
 //!
-//! [`first_bad`] is the search, over anything that can be judged; [`mixed`] makes the sets of packages between two
-//! versions; [`trial`] judges a tree by a command in a container that is thrown away.
+//! [`search`] is the whole of it. [`first_bad`] halves, over anything that can be judged; [`mixed`] makes the sets of
+//! packages between two versions; [`trial`] judges a tree by a command in a container that is thrown away.
 
 pub(crate) mod mixed;
+pub(crate) mod search;
 pub(crate) mod trial;
 
 use crate::error::CommandResult;
