@@ -17,7 +17,7 @@ use vzpkg_metadata::{Digest, Family, RelPath, apt, version, yum};
 pub type Target = fn(&[u8]);
 
 /// Every target by name; each has a file in `fuzz_targets/` and a folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("apt_control", apt_control),
     ("apt_packages", apt_packages),
     ("apt_release", apt_release),
@@ -34,6 +34,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("yum_metalink", yum_metalink),
     ("yum_primary", yum_primary),
     ("yum_repomd", yum_repomd),
+    ("yum_updateinfo", yum_updateinfo),
 ];
 
 /// Uses a value whose making is all that matters.
@@ -220,6 +221,13 @@ pub fn versions(data: &[u8]) {
 pub fn yum_filelists(data: &[u8]) {
     see(yum::filelists::scan(data, &mut |_, path| {
         assert!(path.starts_with('/'));
+    }));
+}
+
+/// Advisories.
+pub fn yum_updateinfo(data: &[u8]) {
+    see(yum::updateinfo::scan(data, &mut |advised| {
+        assert!(!advised.name.is_empty() && advised.version.contains('-'));
     }));
 }
 

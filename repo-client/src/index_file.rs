@@ -12,7 +12,14 @@ use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::index::{IndexBuilder, IndexWriteError};
 
 /// Endings of the files that this crate makes in an index directory and may remove again.
-const ENDINGS: [&str; 5] = [".index", ".packages", ".metadata", ".part", ".from"];
+const ENDINGS: [&str; 6] = [
+    ".index",
+    ".packages",
+    ".metadata",
+    ".advisories",
+    ".part",
+    ".from",
+];
 
 /// A compressed index of a repository as it was fetched. Hashes what it hands out, so that it is never in memory.
 #[derive(Debug)]

@@ -45,4 +45,4 @@ pub use options::{ClientOptions, Proxies, Refresh, Timeouts};
 pub use report::FetchReporter;
 pub use repository::{MapError, MappedIndex, Repository};
 pub use verify::PackageKeys;
-pub use yum::YumError;
+pub use yum::{Advisories, Security, YumError};

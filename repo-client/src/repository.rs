@@ -2,6 +2,7 @@
 
 use crate::source::ShownAddresses;
 use crate::verify::PackageKeys;
+use crate::yum::Security;
 use memmap2::Mmap;
 use std::fmt;
 use std::fs::File;
@@ -23,8 +24,8 @@ pub struct Repository {
     pub origin: String,
     /// `Codename` of the metadata (apt), else its `Suite`; empty where there is none.
     pub codename: String,
-    /// apt: whether the signed metadata says that this is an archive of security updates.
-    pub security: bool,
+    /// Which of its packages are security updates.
+    pub security: Security,
     /// When the metadata was made, seconds since 1970.
     pub date: i64,
     /// `priority=` of the repository line.

@@ -238,6 +238,7 @@ fn evil_entities_expand_to_nothing() {
         assert!(repomd::parse(text.as_bytes()).is_err());
         assert!(metalink::parse(text.as_bytes()).is_err());
         assert!(filelists::scan(text.as_bytes(), &mut |_, _| {}).is_err());
+        assert!(updateinfo::scan(text.as_bytes(), &mut |_| {}).is_err());
     }
     for (from, to) in [
         ("&amp;", "&unknown;"),
@@ -353,6 +354,40 @@ fn filelists_name_the_owner_of_each_path() {
         let text = text.replace(from, to);
         assert!(
             filelists::scan(text.as_bytes(), &mut |_, _| {}).is_err(),
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn only_security_advisories_are_told() {
+    let package = "<package name=\"bash\" version=\"4.2\" release=\"1\" epoch=\"0\" arch=\"x86_64\"><filename>f</filename></package>";
+    let text = format!(
+        "<updates><update type=\"bugfix\"><pkglist><collection>{package}</collection></pkglist></update>\
+         <update type=\"security\"><id>X</id><references><reference/></references><pkglist><collection>\
+         <name>c</name>{package}<package name=\"bind\" version=\"9\" release=\"1\" epoch=\"32\" arch=\"noarch\"/>\
+         </collection></pkglist></update><update/></updates>"
+    );
+    let mut found = Vec::new();
+    let mut visit = |advised: updateinfo::Advised| {
+        found.push(format!(
+            "{} {} {}",
+            advised.name, advised.version, advised.arch
+        ));
+    };
+    updateinfo::scan(text.as_bytes(), &mut visit).unwrap();
+    assert_eq!(found, ["bash 4.2-1 x86_64", "bind 32:9-1 noarch"]);
+    for (from, to) in [
+        ("version=\"9\"", ""),
+        ("name=\"bind\"", "name=\"\""),
+        ("</updates>", ""),
+        ("updates>", "update>"),
+        ("</collection>", "</pkglist>"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let text = text.replace(from, to);
+        assert!(
+            updateinfo::scan(text.as_bytes(), &mut |_| {}).is_err(),
             "{to}"
         );
     }
@@ -477,6 +512,7 @@ proptest! {
         let bytes = bytes.as_bytes();
         let _unread = primary::scan(bytes, &mut |_| {});
         let _unread = filelists::scan(bytes, &mut |_, _| {});
+        let _unread = updateinfo::scan(bytes, &mut |_| {});
         let _unread = repomd::parse(bytes);
         let _unread = metalink::parse(bytes);
     }

@@ -26,6 +26,7 @@ use crate::repository::{MappedIndex, Repository};
 use crate::retry::{self, Torn};
 use crate::transport::{Stop, Validator};
 use crate::verify::freshness;
+use crate::yum::Security;
 use place::Place;
 pub(crate) use release::{Asked, Known, NewRelease};
 pub(crate) use scan::{Packed, each_package};
@@ -243,7 +244,11 @@ impl Work<'_> {
             base_urls: vec![self.source.uri.clone()],
             origin: state.origin.clone(),
             codename: codename.clone(),
-            security: state.security,
+            security: if state.security {
+                Security::All
+            } else {
+                Security::Unknown
+            },
             date: state.date,
             priority: self.source.options.priority,
             package_keys: None,

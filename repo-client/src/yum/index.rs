@@ -3,10 +3,10 @@
 use super::place::Place;
 use super::root::{NewRoot, identity};
 use super::state::{Named, State};
-use super::{Work, YumError};
+use super::{Advisories, Security, Work, YumError};
 use crate::decompress::{self, Compression};
 use crate::download::{self, Item};
-use crate::error::RepositoryProblem;
+use crate::error::{FetchError, RepositoryProblem};
 use crate::index_file::{self, Original};
 use crate::repository::MappedIndex;
 use crate::source::BaseUrl;
@@ -17,7 +17,7 @@ use std::io::BufRead;
 use std::path::Path;
 use vzpkg_metadata::durable;
 use vzpkg_metadata::index::{self, IndexBuilder};
-use vzpkg_metadata::yum::{filelists, primary};
+use vzpkg_metadata::yum::{filelists, primary, updateinfo};
 use vzpkg_metadata::{Digest, Family};
 
 /// Fetches what a new `repomd.xml` names and makes everything durable; `state.json` last. `paths` were wanted before.
@@ -39,6 +39,7 @@ pub(super) fn update(
         validator: new.validator,
         primary: new.primary,
         filelists: new.filelists,
+        updateinfo: new.updateinfo,
         paths,
         index: Digest::from_bytes([0; 32]),
     };
@@ -81,10 +82,40 @@ fn make(
         build(work, place, &state, &path)?;
         MappedIndex::open(&path)?
     };
+    if let Err(problem) = make_advisories(work, place, &state) {
+        if matches!(problem, RepositoryProblem::Fetch(FetchError::Cancelled)) {
+            return Err(problem);
+        }
+        // What is to be installed does not depend on them.
+        let text = format!(
+            "{}: its security advisories cannot be used: {problem}",
+            place.shown
+        );
+        work.context.reporter.message(&text);
+        state.updateinfo = None;
+    }
     before()?;
     state.write(place)?;
     remove_leftovers(place, &state);
     Ok((state, index))
+}
+
+/// Makes the file of security advisories, if there is anything to make it from and it is not here.
+fn make_advisories(work: &Work<'_>, place: &Place, state: &State) -> Result<(), RepositoryProblem> {
+    let (Some(named), Security::Advisories(path)) = (&state.updateinfo, place.security(state))
+    else {
+        return Ok(());
+    };
+    if path.exists() {
+        return Ok(());
+    }
+    fetch(work, place, state, "updateinfo", named)?;
+    let mut advisories = Advisories::new();
+    read(place, named, &mut |reader| {
+        let scanned = updateinfo::scan(reader, &mut |advised| advisories.add(advised));
+        scanned.map_err(YumError::from)
+    })?;
+    Ok(advisories.write(&path)?)
 }
 
 /// Names the mapped form: a digest over what it is made from and the number of its format.
@@ -197,5 +228,11 @@ fn remove_leftovers(place: &Place, state: &State) {
         file_name(&state.primary.digest),
     ];
     keep.extend(state.filelists.iter().map(|named| file_name(&named.digest)));
+    if let Security::Advisories(path) = place.security(state) {
+        keep.extend(
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned()),
+        );
+    }
     index_file::remove_leftovers(&place.directory, &keep);
 }

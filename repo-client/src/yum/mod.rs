@@ -5,6 +5,7 @@
 //!  └ repodata/repomd.xml + repomd.xml.asc    signed: when, and the SHA-256 of every metadata file
 //!     ├ repodata/…-primary.xml.gz            every package, with its SHA-256
 //!     ├ repodata/…-filelists.xml.gz          fetched only where somebody asks for a path that primary does not list
+//!     ├ repodata/…-updateinfo.xml.gz         the security advisories of it are kept; without them a load goes on
 //!     └ Packages/…rpm                        fetched later, by crate::Client::fetch
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! `metadata=unsigned` for none here, but then every package must carry one ([`crate::PackageKeys`]). Such metadata may
 //! be replayed by whoever serves it, so neither is remembered as the newest seen.
 
+mod advisories;
 mod index;
 mod mirrors;
 mod paths;
@@ -43,8 +45,10 @@ use vzpkg_metadata::yum::filelists::FilelistsError;
 use vzpkg_metadata::yum::metalink::MetalinkError;
 use vzpkg_metadata::yum::primary::PrimaryError;
 use vzpkg_metadata::yum::repomd::RepomdError;
+use vzpkg_metadata::yum::updateinfo::UpdateinfoError;
 use vzpkg_metadata::{Arch, durable};
 
+pub use advisories::{Advisories, Security};
 pub(crate) use paths::missing_paths;
 pub(crate) use root::{Asked, Known, NewRoot};
 
@@ -93,6 +97,9 @@ pub enum YumError {
     /// `filelists.xml` cannot be understood.
     #[error(transparent)]
     Filelists(#[from] FilelistsError),
+    /// `updateinfo.xml` cannot be understood.
+    #[error(transparent)]
+    Updateinfo(#[from] UpdateinfoError),
 }
 
 /// Which paths that only `filelists` has must be in the index, and whether that is all that is new.
@@ -206,7 +213,7 @@ impl Work<'_> {
             && let Some(state) = &kept
             && let Some(index) = self.index(place, state)
         {
-            return Ok((self.repository(state, index)?, Loaded::Cached));
+            return Ok((self.repository(place, state, index)?, Loaded::Cached));
         }
         durable::create_directories(&place.directory, 0o755)?;
         let _guard = guard::lock(self.context, self.stop, &place.directory)?;
@@ -214,7 +221,7 @@ impl Work<'_> {
         if is_good_enough && let Some(state) = &kept {
             match index::rebuild(self, place, state.clone()) {
                 Ok((state, index)) => {
-                    return Ok((self.repository(&state, index)?, Loaded::Updated));
+                    return Ok((self.repository(place, &state, index)?, Loaded::Updated));
                 }
                 Err(problem) if self.paths.only || self.context.options.offline => {
                     return Err(problem);
@@ -225,7 +232,7 @@ impl Work<'_> {
         let (state, index, loaded) = retry::while_torn(self.context, self.stop, &mut || {
             self.ask(place, kept.as_ref())
         })?;
-        Ok((self.repository(&state, index)?, loaded))
+        Ok((self.repository(place, &state, index)?, loaded))
     }
 
     /// Asks for `repomd.xml` and, if it is another one, fetches what it names.
@@ -284,7 +291,11 @@ impl Work<'_> {
     /// The index of a state, if it is one of this vzpkg and all wanted paths were looked for when it was made.
     fn index(&self, place: &Place, state: &State) -> Option<MappedIndex> {
         let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
-        self.has_paths(state).then_some(index)
+        let has_advisories = match place.security(state) {
+            Security::Advisories(path) => path.exists(),
+            Security::Unknown | Security::All => true,
+        };
+        (has_advisories && self.has_paths(state)).then_some(index)
     }
 
     /// Whether all wanted paths were looked for when the index was made.
@@ -332,6 +343,7 @@ impl Work<'_> {
 
     fn repository(
         &self,
+        place: &Place,
         state: &State,
         index: MappedIndex,
     ) -> Result<Repository, RepositoryProblem> {
@@ -357,7 +369,7 @@ impl Work<'_> {
                 .collect(),
             origin: String::new(),
             codename: String::new(),
-            security: false,
+            security: place.security(state),
             date: state.date,
             priority: self.source.options.priority,
             package_keys,

@@ -52,6 +52,7 @@ pub(crate) struct NewRoot {
     pub(crate) validator: Validator,
     pub(crate) primary: Named,
     pub(super) filelists: Option<Named>,
+    pub(super) updateinfo: Option<Named>,
     /// Names and bytes to keep beside the index.
     pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -220,6 +221,7 @@ fn judge(
         validator: found.validator,
         primary: named(&repomd, "primary")?.ok_or(YumError::NoPrimary)?,
         filelists: named(&repomd, "filelists").ok().flatten(),
+        updateinfo: named(&repomd, "updateinfo").ok().flatten(),
         files,
     })
 }

@@ -19,6 +19,7 @@ mod secrets;
 mod signatures;
 mod support;
 mod yum;
+mod yum_advisories;
 mod yum_fixtures;
 
 #[test]

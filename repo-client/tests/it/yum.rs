@@ -27,7 +27,7 @@ pub(crate) fn source(urls: &[String]) -> YumSource {
     }
 }
 
-fn line(url: &str) -> RepositoryLine {
+pub(crate) fn line(url: &str) -> RepositoryLine {
     RepositoryLine::Yum(source(&[url.to_owned()]))
 }
 
@@ -63,7 +63,7 @@ impl Hand {
     }
 
     /// Adds a file and its entry; `open_size` is what the entry claims.
-    fn file(mut self, kind: &str, name: &str, bytes: &[u8], open_size: usize) -> Self {
+    pub(crate) fn file(mut self, kind: &str, name: &str, bytes: &[u8], open_size: usize) -> Self {
         fs::write(self.root.join("repodata").join(name), bytes).unwrap();
         let (digest, size) = (Digest::of(bytes), bytes.len());
         self.entry(kind, &format!("repodata/{name}"), &digest, size, open_size);
@@ -81,7 +81,7 @@ impl Hand {
     }
 
     /// Writes `repomd.xml` and signs it.
-    fn publish(&self, key: &TestKey) {
+    pub(crate) fn publish(&self, key: &TestKey) {
         let repomd = format!("<repomd><revision>1</revision>{}</repomd>", self.data);
         let path = self.root.join("repodata/repomd.xml");
         let signature = key.sign_detached(repomd.as_bytes());
@@ -101,7 +101,7 @@ pub(crate) fn hand(root: PathBuf, key: &TestKey, names: &[&str], extra: &str, da
     hand
 }
 
-fn names(repository: &Repository) -> Vec<String> {
+pub(crate) fn names(repository: &Repository) -> Vec<String> {
     let index = repository.index.as_index();
     index
         .packages()

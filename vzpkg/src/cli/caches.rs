@@ -36,11 +36,13 @@ pub struct Update {
         conflicts_with_all = ["rebuild", "security", "to_lock"]
     )]
     pub only: Vec<String>,
-    /// Move only packages for which a security archive has something newer
+    /// Move only packages that have security updates
     ///
-    /// A security archive is an apt repository whose signed Release file has a Suite, Codename, Label or Origin that ends
-    /// in "-security" (Debian's, Ubuntu's). A package moves to the newest version that such an archive has; others only
-    /// where it needs them. Templates of rpm packages are refused: their advisories are not read yet.
+    /// Of deb packages those for which a security archive has something newer: an apt repository whose signed Release file
+    /// has a Suite, Codename, Label or Origin that ends in "-security" (Debian's, Ubuntu's). They move to the newest
+    /// version of such an archive. Of rpm packages those that an advisory of type security names (updateinfo of the
+    /// repositories). They move to the version of the newest advisory, or the first after it. Others move only where
+    /// these need them.
     #[arg(long, conflicts_with_all = ["rebuild", "to_lock"])]
     pub security: bool,
     /// Make a version that has exactly the packages of this lock, whatever is newer or held

@@ -128,7 +128,7 @@ impl Job<'_> {
         let printer = self.context.printer;
         let why = match self.wish {
             Wish::Only(_) => "of these packages there is nothing newer that is not in it",
-            Wish::Security => "security archives have nothing newer that fits to it",
+            Wish::Security => "there is no security update for it that fits",
             Wish::ToLock(_) => "it has the packages of the lock",
             Wish::Everything | Wish::Rebuild | Wish::Plan(_) => "is up to date",
         };

@@ -113,11 +113,11 @@ pub(crate) fn decide(
         }
         Wish::Security => {
             security::check_known(template, repositories)?;
-            let targets = security::updates(&base.lock, repositories, &holds);
+            let targets = security::updates(&base.lock, repositories, &holds)?;
             let fitting = security::fit(question, base, &targets)?;
             decision.transaction = fitting.transaction;
             decision.left_out = fitting.left_out;
-            let unheld = security::updates(&base.lock, repositories, &[]);
+            let unheld = security::updates(&base.lock, repositories, &[])?;
             held.retain(|held| {
                 unheld
                     .iter()

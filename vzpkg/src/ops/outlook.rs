@@ -21,8 +21,8 @@ pub(crate) struct Outlook {
     pub(crate) decision: Decision,
     /// The version that it would only make again, and that was rolled back.
     pub(crate) rolled_back: Option<VersionRow>,
-    /// Packages of the head for which a security archive has something newer, held or not; `None` where no repository
-    /// says what is about security.
+    /// Packages of the head that have security updates, held or not; `None` where no repository says what is about
+    /// security.
     pub(crate) security: Option<Vec<Target>>,
     /// What an update would fetch.
     pub(crate) download: ByteSize,
@@ -36,7 +36,7 @@ impl Outlook {
         !self.decision.transaction.is_empty() && self.rolled_back.is_none()
     }
 
-    /// Whether a security archive has something newer of a package.
+    /// Whether a package has a security update.
     pub(crate) fn is_security(&self, package: &str) -> bool {
         let mut targets = self.security.iter().flatten();
         targets.any(|target| target.name == package)
@@ -72,10 +72,14 @@ pub(crate) fn of(
         let result = rolled_back::lock_after(&template, Some(&base), transaction);
         rolled_back::find(store, &template, &result)?
     };
-    let known = security::is_known(&repositories);
+    let security = if security::is_known(&repositories) {
+        Some(security::updates(&base.lock, &repositories, &[])?)
+    } else {
+        None
+    };
     Ok(Outlook {
         rolled_back,
-        security: known.then(|| security::updates(&base.lock, &repositories, &[])),
+        security,
         download: build_version::to_download(store, transaction, Files::All),
         busy: store.guard_holder(&GuardName::Template(template.name))?,
         head,

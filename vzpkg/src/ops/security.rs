@@ -1,48 +1,98 @@
 //! Which packages have security updates, and what they are.
 //!
 //! deb: what an archive offers whose signed `Release` file calls itself one of security updates
-//! ([`Release::is_security`](vzpkg_metadata::apt::release::Release::is_security)). rpm: that would be told by advisories
-//! (`updateinfo`), which are not read, so it is refused.
+//! ([`Release::is_security`](vzpkg_metadata::apt::release::Release::is_security)); a package moves to the newest version of
+//! such an archive. rpm: what the advisories of type `security` name (`updateinfo` of the repositories); a package moves to
+//! the newest version that one names, or the first one after it that there is.
 
 use super::plan::{Goal, Question};
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeMap;
 use vzpkg_cache::store::{Hold, VersionRecord};
-use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::lock::{Lock, LockedPackage};
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::Transaction;
 use vzpkg_metadata::{Family, version};
-use vzpkg_repo_client::Repository;
+use vzpkg_repo_client::{Advisories, Repository, Security};
 use vzpkg_resolver::{Solve, Target};
 
 /// Whether the repositories of a template say which updates are about security.
 pub(crate) fn is_known(repositories: &[Repository]) -> bool {
-    repositories.iter().any(|repository| repository.security)
+    let mut repositories = repositories.iter();
+    repositories.any(|repository| repository.security != Security::Unknown)
 }
 
-/// The packages of `lock` for which a security archive has something newer, and the newest that it has; none that are
-/// held.
-pub(crate) fn updates(lock: &Lock, repositories: &[Repository], holds: &[Hold]) -> Vec<Target> {
+/// The packages of `lock` that have security updates, and to which version those go; none that are held.
+///
+/// # Errors
+/// [`Kind::Environment`] for advisories that cannot be read.
+pub(crate) fn updates(
+    lock: &Lock,
+    repositories: &[Repository],
+    holds: &[Hold],
+) -> CommandResult<Vec<Target>> {
+    let mut advisories = Vec::new();
+    for repository in repositories {
+        if let Security::Advisories(path) = &repository.security {
+            advisories.push(Advisories::read(path)?);
+        }
+    }
     let mut found = BTreeMap::new();
     for package in &lock.packages {
-        if holds.iter().any(|hold| hold.pattern.matches(&package.name)) {
-            continue;
-        }
-        let archives = repositories.iter().filter(|repository| repository.security);
-        let offered = archives.flat_map(|repository| {
-            let named = repository.index.as_index().by_name(package.name.as_str());
-            named
-                .map(|package| package.version().to_owned())
-                .collect::<Vec<_>>()
-        });
-        let compare = |a: &str, b: &str| version::compare(lock.family, a, b);
-        let newer = offered.filter(|version| compare(version, &package.version).is_gt());
-        if let Some(newest) = newer.max_by(|a, b| compare(a, b)) {
-            found.insert(package.name.to_string(), Some(newest));
+        let is_held = holds.iter().any(|hold| hold.pattern.matches(&package.name));
+        let update = || {
+            in_archives(lock, repositories, package)
+                .or_else(|| advised(lock, repositories, &advisories, package))
+        };
+        if !is_held && let Some(version) = update() {
+            found.insert(package.name.to_string(), Some(version));
         }
     }
     let target = |(name, version)| Target { name, version };
-    found.into_iter().map(target).collect()
+    Ok(found.into_iter().map(target).collect())
+}
+
+/// deb: the newest version that a security archive has, if it is newer than what is there.
+fn in_archives(
+    lock: &Lock,
+    repositories: &[Repository],
+    package: &LockedPackage,
+) -> Option<String> {
+    let compare = |a: &str, b: &str| version::compare(lock.family, a, b);
+    let archives = repositories
+        .iter()
+        .filter(|repository| repository.security == Security::All);
+    let offered = archives.flat_map(|repository| versions(lock.family, repository, package));
+    let newest = offered.max_by(|a, b| compare(a, b))?;
+    compare(&newest, &package.version).is_gt().then_some(newest)
+}
+
+/// rpm: the lowest version there is that has what the newest advisory is about.
+fn advised(
+    lock: &Lock,
+    repositories: &[Repository],
+    advisories: &[Advisories],
+    package: &LockedPackage,
+) -> Option<String> {
+    let compare = |a: &str, b: &str| version::compare(lock.family, a, b);
+    let (name, arch) = (package.name.as_str(), package.arch.as_str());
+    let named = advisories
+        .iter()
+        .filter_map(|advisories| advisories.newest(name, arch, &package.version));
+    let wanted = named.max_by(|a, b| compare(a, b))?;
+    let offered = repositories
+        .iter()
+        .flat_map(|repository| versions(lock.family, repository, package));
+    let enough = offered.filter(|version| compare(version, wanted).is_ge());
+    enough.min_by(|a, b| compare(a, b))
+}
+
+/// The versions of a package that a repository has; of rpm packages those of its architecture.
+fn versions(family: Family, repository: &Repository, package: &LockedPackage) -> Vec<String> {
+    let named = repository.index.as_index().by_name(package.name.as_str());
+    let arch = package.arch.as_str();
+    let usable = named.filter(|found| family == Family::Deb || found.arch() == arch);
+    usable.map(|found| found.version().to_owned()).collect()
 }
 
 /// Says that security updates cannot be told from others.
@@ -56,7 +106,7 @@ pub(crate) fn check_known(template: &Template, repositories: &[Repository]) -> C
     let name = &template.name;
     let (why, hint) = match template.family {
         Family::Rpm => (
-            "advisories (`updateinfo`) of yum repositories are not read yet".to_owned(),
+            "none of its repositories has advisories (`updateinfo`)".to_owned(),
             format!("name the packages: vzpkg update {name} --only PACKAGE"),
         ),
         Family::Deb => (
