@@ -26,10 +26,11 @@ fn with_advisories(hand: Hand, updateinfo: &[u8]) -> Hand {
     hand.file("updateinfo", "updateinfo.xml.xz", &packed, updateinfo.len())
 }
 
-fn advisories(repository: &Repository) -> PathBuf {
+/// Where the advisories of a repository are.
+fn advisories(repository: &Repository) -> Option<PathBuf> {
     match &repository.security {
-        Security::Advisories(path) => path.clone(),
-        other => panic!("{other:?}"),
+        Security::Advisories(path) => Some(path.clone()),
+        Security::Unknown | Security::All => None,
     }
 }
 
@@ -40,7 +41,7 @@ fn advisories_are_kept_and_made_again_where_they_are_lost() {
     let url = repository(&bench, &key, "repo", UPDATEINFO.as_bytes());
     for loaded in [Loaded::Updated, Loaded::Unchanged, Loaded::Updated] {
         let repository = bench.load(&line(&url), &[pin(&key)]).unwrap();
-        let path = advisories(&repository);
+        let path = advisories(&repository).unwrap();
         let found = Advisories::read(&path).unwrap();
         assert_eq!(found.newest("a", "x86_64", "1-1"), Some("1:2-1"));
         assert_eq!(bench.recorder.loaded.lock().unwrap().pop(), Some(loaded));
