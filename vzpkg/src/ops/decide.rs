@@ -24,7 +24,7 @@ pub(crate) enum Wish {
     Rebuild,
     /// Only these packages, and what they need.
     Only(Vec<PackagePattern>),
-    /// Only what a security archive has newer, and what that needs.
+    /// Only what has security updates, and what those need.
     Security,
     /// Exactly what this lock says.
     ToLock(Box<Lock>),
