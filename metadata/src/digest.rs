@@ -2,7 +2,7 @@
 //!
 //! Not for md5 or sha1: they never prove anything here, so they have no type.
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -31,7 +31,14 @@ impl Digest {
 
     /// Hashes `data` in one go.
     pub fn of(data: &[u8]) -> Self {
-        Self(Sha256::digest(data).into())
+        Self::from_value(&digest(&SHA256, data))
+    }
+
+    fn from_value(value: &aws_lc_rs::digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        // Both have 32 bytes: SHA-256 has no other length.
+        bytes.copy_from_slice(value.as_ref());
+        Self(bytes)
     }
 
     /// The 32 bytes of the value.
@@ -99,11 +106,18 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
-/// Hashes what is written to it, and counts the bytes. About 1.3 GB/s per core with SHA extensions.
-#[derive(Clone, Default)]
+/// Hashes what is written to it, and counts the bytes. About 1.3 GB/s per core with SHA extensions, 0.4 GB/s
+/// without.
+#[derive(Clone)]
 pub struct Hasher {
-    state: Sha256,
+    state: Context,
     length: u64,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl fmt::Debug for Hasher {
@@ -117,7 +131,10 @@ impl fmt::Debug for Hasher {
 impl Hasher {
     /// Makes a hasher that has seen nothing.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            state: Context::new(&SHA256),
+            length: 0,
+        }
     }
 
     /// Adds `data` to what is hashed.
@@ -133,7 +150,7 @@ impl Hasher {
 
     /// The value of everything seen.
     pub fn finish(self) -> Digest {
-        Digest(self.state.finalize().into())
+        Digest::from_value(&self.state.finish())
     }
 }
 

@@ -21,6 +21,7 @@ pub mod deb;
 mod error;
 mod ids;
 mod keystore;
+mod parallel;
 mod plan;
 pub mod rpm;
 mod run;
@@ -28,7 +29,6 @@ mod scripts;
 
 pub use assemble::Assembly;
 pub use backend::Backend;
-pub use commit::commit;
 pub use error::{BuildError, ScriptFailure};
 pub use plan::{Base, BuildKind, Plan};
 pub use run::Session;
@@ -251,7 +251,9 @@ fn build_once(
     clock.begin(Step::Run)?;
     scripts::run_all(plan, &stage, backend)?;
     clock.begin(Step::Commit)?;
-    let mut tree = commit(&stage.merge_base, &stage.upper(), request.store)?;
+    let likely = commit::Likely::of(plan.incoming);
+    let (upper, threads) = (stage.upper(), request.threads);
+    let mut tree = commit::commit(&stage.merge_base, &upper, request.store, &likely, threads)?;
     stage.scaffold.remove_from(&mut tree, &stage.merge_base);
     backend.finish(plan, &mut tree)?;
     let given = ids::given(plan, &tree)?;

@@ -150,3 +150,48 @@ fn a_store_opened_to_read_refuses_to_put() {
     assert!(store.objects.read(&Digest::of(b"x"), 1).is_ok());
     assert!(store.objects.put_bytes(b"y").is_err());
 }
+
+#[test]
+fn a_file_equals_an_object_only_if_every_byte_does() {
+    let (_directory, store) = store();
+    let file = |bytes: &[u8]| {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    };
+    // Below, at and above what is compared at once.
+    for size in [0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 700_000] {
+        let bytes = vec![7_u8; size];
+        let digest = store.objects.put_bytes(&bytes).unwrap();
+        let equals = |size: usize, bytes: &[u8]| {
+            let equal = store.objects.equals(&digest, size as u64, &file(bytes));
+            equal.unwrap()
+        };
+        assert!(equals(size, &bytes), "{size}");
+        let longer = [bytes.as_slice(), b"x"].concat();
+        assert!(!equals(size, &longer), "{size}");
+        if let Some(last) = size.checked_sub(1) {
+            assert!(!equals(size, &bytes[..last]), "{size}");
+            let mut other = bytes.clone();
+            other[last] = 8;
+            assert!(!equals(size, &other), "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_object_equals_nothing() {
+    let (directory, store) = store();
+    let digest = store.objects.put_bytes(b"good").unwrap();
+    let path = store.objects.path(&digest);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, b"evil").unwrap();
+    // Another process' store: this one knows what it wrote.
+    let store = open(&directory);
+    let mut file = tempfile::tempfile().unwrap();
+    io::Write::write_all(&mut file, b"evil").unwrap();
+    io::Seek::rewind(&mut file).unwrap();
+    assert!(!store.objects.equals(&digest, 4, &file).unwrap());
+}

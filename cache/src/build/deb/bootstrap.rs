@@ -4,7 +4,7 @@
 //! A package that this way cannot unpack exactly is put aside and unpacked by dpkg itself, after the Essential ones
 //! work: one whose path another package ships, one without `md5sums` (dpkg makes them), one whose conffiles carry flags.
 
-use super::{PACKAGES, closure, database, report};
+use super::{PACKAGES, closure, database, perl, report};
 use crate::build::{Assembly, BuildError, Plan, Session};
 use crate::store::PackageManifest;
 use crate::tree::merge::{Layer, merge};
@@ -223,13 +223,13 @@ pub(super) fn run(
         .map(|(_, package)| package.name.to_string())
         .collect();
     if !names.is_empty() {
-        let mut argv = dpkg("--configure");
+        let mut argv = configure();
         argv.extend(names);
         report::dpkg(session, &RunCommand::new(argv))?;
     }
     middle(session)?;
     unpack(session, late.into_iter().map(|(_, package)| &**package))?;
-    let mut argv = dpkg("--configure");
+    let mut argv = configure();
     argv.push("--pending".to_owned());
     report::dpkg(session, &RunCommand::new(argv))
 }
@@ -239,6 +239,13 @@ pub(super) fn dpkg(action: &str) -> Vec<String> {
     ["dpkg", "--force-confdef", "--force-confold", action]
         .map(str::to_owned)
         .to_vec()
+}
+
+/// dpkg that configures, with perl loaded for its scripts.
+fn configure() -> Vec<String> {
+    let mut argv = dpkg("--configure");
+    argv.insert(0, perl::WITH_SERVER.to_owned());
+    argv
 }
 
 fn unpack<'a>(

@@ -9,7 +9,9 @@ mod closure;
 mod database;
 mod outcome;
 pub mod paragraph;
+mod perl;
 mod report;
+mod shortcuts;
 mod stubs;
 mod transaction;
 

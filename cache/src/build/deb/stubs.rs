@@ -4,6 +4,7 @@
 //! Most of it lies on a file system of the session, first in `PATH`, and never meets the tree. Only the policy and
 //! `start-stop-daemon` are called by fixed paths and are scaffolding.
 
+use super::{perl, shortcuts};
 use crate::build::{Assembly, BuildError, Plan, ids};
 use std::fmt::Write as _;
 use std::fs;
@@ -77,14 +78,23 @@ pub(super) fn add(
         }
     }
     let programs = make_directory(staging, "programs")?;
-    for (name, content) in [
+    let ours = [
         ("adduser", ADDUSER),
         ("addgroup", ADDUSER),
         ("useradd", USERADD),
         ("groupadd", USERADD),
         ("pg_createcluster", NO_CLUSTER),
-    ] {
-        write(&programs, name, 0o755, content)?;
+    ];
+    for (name, content) in ours {
+        write(&programs, name, 0o755, content.as_bytes())?;
+    }
+    for (name, content) in shortcuts::shortcuts() {
+        write(&programs, name, 0o755, content.as_bytes())?;
+    }
+    if plan.base.is_none() {
+        for (name, content) in perl::add(plan, assembly)? {
+            write(&programs, name, 0o755, &content)?;
+        }
     }
     let (mut users, mut groups) = (String::new(), String::new());
     for (name, ids) in &plan.ids {
@@ -95,15 +105,15 @@ pub(super) fn add(
             }
         }
     }
-    write(&programs, "uid.conf", 0o644, &users)?;
-    write(&programs, "gid.conf", 0o644, &groups)?;
+    write(&programs, "uid.conf", 0o644, users.as_bytes())?;
+    write(&programs, "gid.conf", 0o644, groups.as_bytes())?;
     assembly.binds.push(Bind::read_only(programs, INSIDE));
     let pinned = ids::pinned_sysusers(plan)?;
     if !pinned.is_empty() {
         // These files stand before those of the same name in /usr/lib.
         let directory = make_directory(staging, "sysusers.d")?;
         for (name, content) in &pinned {
-            write(&directory, name, 0o644, content)?;
+            write(&directory, name, 0o644, content.as_bytes())?;
         }
         assembly
             .binds
@@ -124,13 +134,13 @@ fn make_directory(staging: &Path, name: &str) -> Result<std::path::PathBuf, File
     Ok(directory)
 }
 
-fn write(directory: &Path, name: &str, mode: u32, content: &str) -> Result<(), FileError> {
+fn write(directory: &Path, name: &str, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let path = directory.join(name);
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(&path)
-        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .and_then(|mut file| file.write_all(content))
         .map_err(FileError::on("write", path))
 }

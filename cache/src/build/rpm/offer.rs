@@ -7,13 +7,12 @@
 
 use super::PACKAGES;
 use super::stored::Stored;
-use crate::build::{BuildError, Plan};
+use crate::build::{BuildError, Plan, parallel};
 use crate::import::rpm::{HEADER, LEAD, Skeleton, Wrapping, unpacked_payload};
 use crate::store::{ObjectError, Objects, PackageManifest};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_runtime::sandbox::Bind;
@@ -72,23 +71,11 @@ fn write_all(
     let objects = &plan.request.store.objects;
     let mut todo: Vec<&PackageManifest> = plan.incoming.iter().map(AsRef::as_ref).collect();
     todo.sort_by_key(|package| std::cmp::Reverse(package.size));
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<(), BuildError> {
-        while let Some(package) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            write(objects, package, &place(package))?;
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads = plan.request.threads.clamp(1, todo.len().max(1));
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-    })
+    let threads = plan.request.threads;
+    parallel::map(threads, &todo, |package| {
+        write(objects, package, &place(package))
+    })?;
+    Ok(())
 }
 
 /// Writes one package, unpacked.

@@ -1,91 +1,49 @@
-//! From the upper of a finished run to the new tree: only what changed is read, its bytes become objects.
-//!
-//! The upper is no longer mounted. A character device 0:0 is a removed name; a directory with the opaque mark hides all
-//! that was there before. Names of the overlay itself (`trusted.overlay.*`) never enter a tree.
+//! The names in an upper: what became of each, with its metadata. Contents of files are not read here.
 
-use super::BuildError;
-use crate::store::Store;
-use rustix::fs::{FileType, Mode, OFlags};
+use crate::build::BuildError;
+use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::durable::FileError;
-use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind, Tree};
-use vzpkg_metadata::{RelPath, Timestamp, limits};
+use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind};
+use vzpkg_metadata::{Digest, RelPath, Timestamp, limits};
 
-/// Merges the changes in `upper` into `base` and stores the bytes of changed files.
-///
-/// Reads every changed file once; cost does not depend on the size of the base but for one copy of its names.
-///
-/// # Errors
-/// [`BuildError::File`], [`BuildError::Object`] and [`BuildError::Path`] by what cannot be read or stored.
-pub fn commit(base: &Tree, upper: &Path, store: &Store) -> Result<Tree, BuildError> {
-    let mut scan = Scan {
-        store,
-        changed: BTreeMap::new(),
-        removed: BTreeSet::new(),
-        inodes: BTreeMap::new(),
-    };
-    scan.directory(upper, &RelPath::root())?;
-    let mut tree = without(base, &scan.removed, &scan.changed);
-    for (path, entry) in scan.changed {
-        tree.insert(path, entry);
-    }
-    tree.canonicalize_links();
-    Ok(tree)
-}
-
-/// `base` without the names that went or are replaced. A file that lives on under another name moves there.
-fn without(base: &Tree, removed: &BTreeSet<RelPath>, changed: &BTreeMap<RelPath, Entry>) -> Tree {
-    let mut kept: BTreeMap<RelPath, Entry> = BTreeMap::new();
-    let mut moved: BTreeMap<RelPath, Option<RelPath>> = BTreeMap::new();
-    let mut hidden: Option<&RelPath> = None;
-    for (path, entry) in base.iter() {
-        if hidden.is_some_and(|directory| path.is_within(directory)) {
-            // Below a directory that went.
-        } else if removed.contains(path) {
-            hidden = Some(path);
-        } else if let Some(new) = changed.get(path) {
-            let is_directory = |entry: &Entry| entry.as_node().is_some_and(Node::is_directory);
-            if is_directory(entry) && !is_directory(new) {
-                hidden = Some(path);
-            }
-        } else {
-            kept.insert(path.clone(), entry.clone());
-            continue;
-        }
-        moved.insert(path.clone(), None);
-    }
-    for (path, entry) in &mut kept {
-        let Entry::HardLink(target) = entry else {
-            continue;
-        };
-        match moved.get_mut(target) {
-            None => {}
-            Some(Some(home)) => *target = home.clone(),
-            Some(home) => {
-                if let Some(node) = base.get(target) {
-                    *home = Some(path.clone());
-                    *entry = node.clone();
-                }
-            }
-        }
-    }
-    kept.into_iter().collect()
-}
-
-struct Scan<'a> {
-    store: &'a Store,
-    changed: BTreeMap<RelPath, Entry>,
-    removed: BTreeSet<RelPath>,
+/// What an upper says about the tree below it.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// What is new or another now. Files have a digest of nothing until their contents were read.
+    pub(super) changed: BTreeMap<RelPath, Entry>,
+    /// Names that are gone, with all below them, before [`Self::changed`] counts.
+    pub(super) removed: BTreeSet<RelPath>,
+    /// The files among [`Self::changed`], and where their contents lie.
+    pub(super) files: Vec<ChangedFile>,
     /// Files with several names: inode to the first of them.
     inodes: BTreeMap<(u64, u64), RelPath>,
 }
 
-impl Scan<'_> {
+/// A file whose contents are still to be read.
+#[derive(Debug)]
+pub(super) struct ChangedFile {
+    /// Its name in the tree.
+    pub(super) path: RelPath,
+    /// Where it lies in the upper.
+    pub(super) place: PathBuf,
+    /// Its length.
+    pub(super) size: u64,
+}
+
+impl Scan {
+    /// Looks at every name in `upper`, in the order of the names.
+    pub(super) fn of(upper: &Path) -> Result<Self, BuildError> {
+        let mut scan = Self::default();
+        scan.directory(upper, &RelPath::root())?;
+        Ok(scan)
+    }
+
     fn directory(&mut self, directory: &Path, path: &RelPath) -> Result<(), BuildError> {
         let metadata = metadata(directory)?;
         let xattrs = Xattrs::read(directory)?;
@@ -136,7 +94,18 @@ impl Scan<'_> {
         }
         let (major, minor) = device;
         let kind = match file_type {
-            FileType::RegularFile => self.file(place)?,
+            FileType::RegularFile => {
+                let size = metadata.len();
+                self.files.push(ChangedFile {
+                    path: path.clone(),
+                    place: place.to_owned(),
+                    size,
+                });
+                NodeKind::File {
+                    digest: Digest::of(b""),
+                    size,
+                }
+            }
             FileType::Symlink => {
                 let target = fs::read_link(place).map_err(FileError::on("read", place))?;
                 NodeKind::Symlink {
@@ -159,19 +128,6 @@ impl Scan<'_> {
         }
         self.changed.insert(path, Node { meta, kind }.into());
         Ok(())
-    }
-
-    fn file(&self, place: &Path) -> Result<NodeKind, BuildError> {
-        // Nobody of the sandbox is alive, but a link in its place would still be followed without this.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(place, flags, Mode::empty())
-            .map_err(std::io::Error::from)
-            .map_err(FileError::on("open", place))?;
-        let (digest, size) = self
-            .store
-            .objects
-            .put_file(&File::from(file), limits::FILE_BYTES)?;
-        Ok(NodeKind::File { digest, size })
     }
 }
 
