@@ -8,6 +8,7 @@
 //! names it by `env!("CARGO_BIN_EXE_…")`.
 
 use crate::sandbox;
+use crate::sys::Linux;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read as _, Write as _};
@@ -40,12 +41,18 @@ impl HelperCommand {
 
     /// Starts the helper with an empty environment and gives it its job. Its standard error is a pipe.
     pub(crate) fn start(&self, job: &Job) -> io::Result<(Child, Channel)> {
+        self.start_with(job, Stdio::null())
+    }
+
+    /// [`HelperCommand::start`] with this as standard output, to which no helper writes: a locked file there stays locked
+    /// until the helper has ended, also where its caller was killed.
+    pub(crate) fn start_with(&self, job: &Job, output: Stdio) -> io::Result<(Child, Channel)> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(&self.program)
             .args(&self.args)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(Stdio::piped())
             .spawn()?;
         let mut channel = Channel::new(ours);
@@ -60,6 +67,8 @@ impl HelperCommand {
 pub(crate) enum Job {
     /// The parent of PID 1 of a sandbox.
     Sandbox(Box<sandbox::SandboxSpec>),
+    /// Moves a running container to another overlay; the order follows.
+    Move,
 }
 
 /// Does what the process at the other end of standard input asks for, and ends with it. Must be called before any
@@ -71,6 +80,7 @@ pub fn helper_main() -> ExitCode {
     let mut channel = Channel::new(UnixStream::from(socket));
     match channel.hear::<Job>() {
         Ok(Job::Sandbox(spec)) => sandbox::serve(channel, &spec),
+        Ok(Job::Move) => crate::container::live::serve(channel, &Linux),
         // Standard input was no socket, or the caller went away: nobody is there to be told.
         Err(_) => ExitCode::FAILURE,
     }

@@ -11,11 +11,18 @@ use std::time::Duration;
 /// Instants in an ordinary run; a build takes seconds.
 const KILLS: u64 = 30;
 
+/// At how many instants this run kills.
+pub(crate) fn kills() -> u64 {
+    std::env::vars()
+        .find(|(name, _)| name == "VZPKG_KILLS")
+        .map_or(KILLS, |(_, count)| count.parse().unwrap())
+}
+
 /// Pseudo-random numbers, the same in every run (Knuth's MMIX constants).
-struct Instants(u64);
+pub(crate) struct Instants(pub(crate) u64);
 
 impl Instants {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -25,7 +32,7 @@ impl Instants {
 }
 
 /// Starts the command and kills it after so many milliseconds, unless it ends before.
-fn run_and_kill(debian: &Debian, words: &[&str], milliseconds: u64) {
+pub(crate) fn run_and_kill(debian: &Debian, words: &[&str], milliseconds: u64) {
     let mut command = debian.site.command(words);
     let mut child = command
         .stdout(Stdio::null())
@@ -52,9 +59,7 @@ fn head(debian: &Debian) -> u64 {
 #[test]
 #[ignore = "needs root and the Debian mirror: make check runs it"]
 fn network_kills_at_random_instants_leave_old_or_new() {
-    let kills = std::env::vars()
-        .find(|(name, _)| name == "VZPKG_KILLS")
-        .map_or(KILLS, |(_, count)| count.parse().unwrap());
+    let kills = kills();
     let debian = Debian::new();
     let site = &debian.site;
     let mut instants = Instants(42);

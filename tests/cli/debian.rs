@@ -45,14 +45,14 @@ impl Debian {
     }
 
     /// Runs a shell line in the container `web` and returns what it printed.
-    fn inside(&self, line: &str) -> String {
+    pub(crate) fn inside(&self, line: &str) -> String {
         self.site
             .vzpkg(&["ct", "exec", "web", "--", "sh", "-c", line])
             .ok()
     }
 
     /// The version that dpkg inside `web` has of a package; empty if none.
-    fn version_of(&self, package: &str) -> String {
+    pub(crate) fn version_of(&self, package: &str) -> String {
         self.inside(&format!(
             "dpkg-query -W -f '${{Version}}' {package} 2>/dev/null || true"
         ))
@@ -118,8 +118,6 @@ fn network_a_container_with_private_changes_goes_forward_and_back() {
     site.vzpkg(&["status", TEMPLATE]).fails_with(10);
     site.vzpkg(&["update", TEMPLATE]).ok();
     site.vzpkg(&["status", TEMPLATE]).ok();
-    let running = site.vzpkg(&["ct", "relink", "web"]).fails_with(1);
-    assert!(running.contains("ct stop web"), "{running}");
     site.vzpkg(&["ct", "stop", "web"]).ok();
     let planned = site.vzpkg(&["ct", "relink", "web", "--dry-run"]).ok();
     assert!(
@@ -160,7 +158,7 @@ fn network_a_container_with_private_changes_goes_forward_and_back() {
 }
 
 /// Waits for the end of the boot: ten seconds for the manager's socket, then for its jobs.
-const BOOTED: &str = "for i in $(seq 100); do test -S /run/systemd/private && break; sleep 0.1; done; \
+pub(crate) const BOOTED: &str = "for i in $(seq 100); do test -S /run/systemd/private && break; sleep 0.1; done; \
                       systemctl is-system-running --wait || systemctl --failed --no-legend";
 
 #[test]

@@ -18,6 +18,7 @@ mod differences;
 mod dry_runs;
 mod guards;
 mod interrupted;
+mod live;
 mod lock;
 mod mirror;
 mod peers;

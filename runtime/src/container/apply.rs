@@ -28,6 +28,8 @@ pub(super) struct Editor<'a> {
     /// `undo/`, below which earlier relinks kept files.
     undo_area: PathBuf,
     objects: &'a dyn ObjectSource,
+    /// Whether what was staged outlives this editor.
+    leaves_staging: bool,
 }
 
 impl<'a> Editor<'a> {
@@ -41,18 +43,51 @@ impl<'a> Editor<'a> {
         if staging.exists() {
             fs::remove_dir_all(&staging).map_err(FileError::on("remove", &staging))?;
         }
-        fs::create_dir(&staging).map_err(FileError::on("create directory", &staging))?;
+        Self::resume(upper, staging, undo_area, objects)
+    }
+
+    /// Opens the upper with what an earlier [`Editor::stage`] left in `staging`.
+    pub(super) fn resume(
+        upper: &Path,
+        staging: PathBuf,
+        undo_area: PathBuf,
+        objects: &'a dyn ObjectSource,
+    ) -> Result<Self, RelinkError> {
+        match fs::create_dir(&staging) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(FileError::on("create directory", &staging)(error).into());
+            }
+            _ => {}
+        }
         Ok(Self {
             upper: UpperDir::open(upper)?,
             staging,
             undo_area,
             objects,
+            leaves_staging: false,
         })
+    }
+
+    /// Makes everything that `edits` will put, so that carrying them out takes renames only.
+    pub(super) fn stage(mut self, edits: &[UpperEdit]) -> Result<(), RelinkError> {
+        for (number, edit) in edits.iter().enumerate() {
+            if let UpperEdit::Put { path, node } = edit {
+                let staged = self.staging.join(number.to_string());
+                let made = self.make(&staged, node);
+                made.map_err(|source| RelinkError::Edit {
+                    operation: "write",
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+        }
+        self.leaves_staging = true;
+        Ok(())
     }
 
     /// Carries out all edits, in order.
     pub(super) fn apply(&self, edits: &[UpperEdit]) -> Result<(), RelinkError> {
-        for edit in edits {
+        for (number, edit) in edits.iter().enumerate() {
             let (operation, result) = match edit {
                 UpperEdit::Keep { .. } => continue,
                 UpperEdit::Reveal { path } => ("reveal", self.reveal(path)),
@@ -60,7 +95,7 @@ impl<'a> Editor<'a> {
                 UpperEdit::EnsureDirectory { path, meta } => {
                     ("create directory", self.ensure_directory(path, meta))
                 }
-                UpperEdit::Put { path, node } => ("write", self.put(path, node)),
+                UpperEdit::Put { path, node } => ("write", self.put(number, path, node)),
                 UpperEdit::SetMeta { path, meta } => {
                     ("change the metadata of", self.set_meta(path, meta))
                 }
@@ -123,35 +158,42 @@ impl<'a> Editor<'a> {
         self.place(&staged, path)
     }
 
-    fn put(&self, path: &RelPath, node: &Node) -> io::Result<()> {
-        let staged = self.staging.join("node");
+    fn put(&self, number: usize, path: &RelPath, node: &Node) -> io::Result<()> {
+        let staged = self.staging.join(number.to_string());
+        if fs::symlink_metadata(&staged).is_err() {
+            self.make(&staged, node)?;
+        }
+        self.place(&staged, path)
+    }
+
+    /// Makes what is to be put somewhere.
+    fn make(&self, staged: &Path, node: &Node) -> io::Result<()> {
         match &node.kind {
             NodeKind::File { digest, .. } => {
                 let mut file = File::options()
                     .write(true)
                     .create_new(true)
                     .mode(0o600)
-                    .open(&staged)?;
+                    .open(staged)?;
                 io::copy(&mut self.objects.open(digest)?, &mut file)?;
             }
             NodeKind::Symlink { target } => {
-                std::os::unix::fs::symlink(OsStr::from_bytes(target), &staged)?;
+                std::os::unix::fs::symlink(OsStr::from_bytes(target), staged)?;
             }
             NodeKind::CharacterDevice { major, minor } => {
-                make_node(&staged, FileType::CharacterDevice, *major, *minor)?;
+                make_node(staged, FileType::CharacterDevice, *major, *minor)?;
             }
             NodeKind::BlockDevice { major, minor } => {
-                make_node(&staged, FileType::BlockDevice, *major, *minor)?;
+                make_node(staged, FileType::BlockDevice, *major, *minor)?;
             }
-            NodeKind::Fifo => make_node(&staged, FileType::Fifo, 0, 0)?,
+            NodeKind::Fifo => make_node(staged, FileType::Fifo, 0, 0)?,
             NodeKind::Directory => return Err(io::ErrorKind::IsADirectory.into()),
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = rustix::fs::open(&staged, flags, Mode::empty())?;
+        let made = rustix::fs::open(staged, flags, Mode::empty())?;
         let is_link = matches!(node.kind, NodeKind::Symlink { .. });
         write_meta(&made, &node.meta, !is_link)?;
-        set_time(&staged, node.meta.mtime)?;
-        self.place(&staged, path)
+        set_time(staged, node.meta.mtime)
     }
 
     fn set_meta(&self, path: &RelPath, meta: &Meta) -> io::Result<()> {
@@ -223,8 +265,10 @@ impl<'a> Editor<'a> {
 
 impl Drop for Editor<'_> {
     fn drop(&mut self) {
-        // Rubbish if it stays: the next editor removes it.
-        drop(fs::remove_dir_all(&self.staging));
+        if !self.leaves_staging {
+            // Rubbish if it stays: the next editor removes it.
+            drop(fs::remove_dir_all(&self.staging));
+        }
     }
 }
 

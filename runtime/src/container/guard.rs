@@ -5,13 +5,15 @@
 use super::{ContainerError, ContainerPaths};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 
 /// Holds a container while it lives.
 #[derive(Debug)]
 pub struct ContainerGuard {
-    _directory: FileGuard,
+    directory: FileGuard,
 }
 
 impl ContainerGuard {
@@ -33,11 +35,37 @@ impl ContainerGuard {
         let Attempt::Held(directory) = attempt else {
             return Err(ContainerError::Busy(paths.id.clone()));
         };
+        Self::checked(directory, paths)
+    }
+
+    /// Takes the container as soon as a helper of a killed command has ended: a matter of milliseconds.
+    ///
+    /// # Errors
+    /// As [`ContainerGuard::take`], [`ContainerError::Busy`] after `patience`.
+    pub fn take_within(paths: &ContainerPaths, patience: Duration) -> Result<Self, ContainerError> {
+        let until = Instant::now() + patience;
+        loop {
+            match Self::take(paths) {
+                Err(ContainerError::Busy(_)) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Another descriptor of the lock: who holds it keeps the container after this process was killed.
+    ///
+    /// # Errors
+    /// Where there is no descriptor left.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        Ok(self.directory.try_clone()?.into())
+    }
+
+    fn checked(directory: FileGuard, paths: &ContainerPaths) -> Result<Self, ContainerError> {
         // Destroyed between the opening and the lock: the name is gone, or another's.
         if same_place(&directory, paths) {
-            Ok(Self {
-                _directory: directory,
-            })
+            Ok(Self { directory })
         } else {
             Err(ContainerError::Unknown(paths.id.clone()))
         }

@@ -72,7 +72,9 @@ pub(super) fn keep(
         path: path.clone(),
         source,
     })?;
-    sync(&paths.private)?;
+    if !plan.edits.is_empty() {
+        sync(&paths.private)?;
+    }
     durable::write_file(&path, 0o600, &bytes)?;
     Ok((record, Digest::of(&bytes)))
 }

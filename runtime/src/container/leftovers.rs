@@ -5,13 +5,7 @@ use crate::oci::{OciRuntime, cgroups};
 use crate::rootfs;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use vzpkg_metadata::durable::FileError;
-
-/// The cgroup of a container in each hierarchy.
-pub(super) fn cgroup(paths: &ContainerPaths) -> PathBuf {
-    PathBuf::from("/vzpkg").join(paths.id.as_str())
-}
 
 /// Removes the container from the runtime, whatever is mounted in its place, its bundle and its cgroups. Whatever still runs is killed: the
 /// caller has made sure that nothing should.
@@ -30,5 +24,5 @@ pub(super) fn clear(
         }
         _ => {}
     }
-    Ok(cgroups::remove(&cgroup(paths))?)
+    Ok(cgroups::remove(&paths.cgroup())?)
 }

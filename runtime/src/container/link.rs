@@ -24,6 +24,9 @@ pub struct Intent {
     pub to: Link,
     /// The sha256 of the plan file below `undo/<from.generation>/`, which is durable before the intent is.
     pub plan: Digest,
+    /// Whether the container runs: how far it is, is told by the kernel and a file beside the plan then.
+    #[serde(default)]
+    pub live: bool,
 }
 
 /// What the keeper of the links said.

@@ -25,6 +25,7 @@ mod init;
 mod keep;
 mod leftovers;
 pub mod link;
+pub mod live;
 pub mod objects;
 pub mod paths;
 pub mod prepare;

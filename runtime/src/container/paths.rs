@@ -1,7 +1,8 @@
 //! Where one container lies on the node. The only file that joins paths below a container's private area.
 
-use std::path::PathBuf;
-use vzpkg_metadata::ContainerId;
+use std::fs;
+use std::path::{Path, PathBuf};
+use vzpkg_metadata::{ContainerId, Digest};
 
 /// The three places of one container; see the drawing in [`crate::container`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,11 @@ impl ContainerPaths {
         self.private.join(format!("work.{generation}"))
     }
 
+    /// Where edits of the upper are made before they are renamed into place.
+    pub fn staging(&self) -> PathBuf {
+        self.private.join("staging")
+    }
+
     /// Where all undo records lie.
     pub fn undo_area(&self) -> PathBuf {
         self.private.join("undo")
@@ -40,5 +46,39 @@ impl ContainerPaths {
     /// What the relink *from* this generation replaced.
     pub fn undo(&self, generation: u64) -> PathBuf {
         self.undo_area().join(generation.to_string())
+    }
+
+    /// Its cgroup in each hierarchy: `/vzpkg/<ctid>-` and twelve digits that tell apart containers of one name in several
+    /// roots. Who is frozen, looked at or killed by its group must be of this container.
+    pub fn cgroup(&self) -> PathBuf {
+        let area = self.private.parent().unwrap_or_else(|| Path::new("/"));
+        // However the root was written.
+        let area = fs::canonicalize(area).unwrap_or_else(|_| area.to_owned());
+        let digest = Digest::of(area.as_os_str().as_encoded_bytes());
+        Path::new("/vzpkg").join(format!("{}-{}", self.id, digest.short()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_of_one_name_in_two_roots_have_two_groups() {
+        let directory = tempfile::tempdir().unwrap();
+        let group = |root: &str| {
+            let private = directory.path().join(root).join("web");
+            let paths = ContainerPaths {
+                id: "web".parse().unwrap(),
+                private,
+                root: PathBuf::new(),
+                bundle: PathBuf::new(),
+            };
+            paths.cgroup()
+        };
+        fs::create_dir(directory.path().join("a")).unwrap();
+        assert!(group("a").to_str().unwrap().starts_with("/vzpkg/web-"));
+        assert_ne!(group("a"), group("b"));
+        assert_eq!(group("a"), group("./a"));
     }
 }

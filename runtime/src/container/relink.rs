@@ -6,6 +6,7 @@
 use super::apply::Editor;
 use super::guard::ContainerGuard;
 use super::link::{Intent, JournalError, Link, LinkJournal};
+use super::live::Process;
 use super::objects::Blobs;
 use super::prepare::{self, Regenerate};
 use super::state::{RunState, state};
@@ -76,6 +77,46 @@ pub enum RelinkError {
         /// Which.
         path: std::path::PathBuf,
     },
+    /// A process of it is tied to the version it stands on.
+    #[error("{} of container `{container}` {} tied to the version it stands on", if processes.len() == 1 { "a process" } else { "processes" }, if processes.len() == 1 { "is" } else { "are" })]
+    Bound {
+        /// Which container.
+        container: ContainerId,
+        /// Which processes, and by what.
+        processes: Vec<Process>,
+    },
+    /// A private entry changed after the plan was made.
+    #[error("`{path}` in container `{container}` changed while its relink was being worked out")]
+    Changed {
+        /// Which container.
+        container: ContainerId,
+        /// Which path.
+        path: RelPath,
+    },
+    /// The kernel or the container would not have it; everything is as it was.
+    #[error("running container `{container}` cannot be relinked: {why}")]
+    Refused {
+        /// Which container.
+        container: ContainerId,
+        /// Why.
+        why: String,
+    },
+    /// Some of it may be on one version and some on the other, so it stands still. Stopping it helps.
+    #[error("container `{container}` stands still between two versions: {why}")]
+    Stuck {
+        /// Which container.
+        container: ContainerId,
+        /// Why, with the process that is in the way.
+        why: String,
+    },
+    /// The helper that relinks a running container.
+    #[error("the helper that relinks container `{container}` does not answer")]
+    Helper {
+        /// Which container.
+        container: ContainerId,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Whether it runs, clearing up.
     #[error(transparent)]
     Container(Box<ContainerError>),
@@ -140,6 +181,7 @@ pub fn relink_stopped(
         from,
         to,
         plan: digest,
+        live: false,
     };
     tools.journal.begin(&paths.id, &intent)?;
     carry_out(paths, &record, &plan.blobs, &intent, tools)?;
@@ -147,7 +189,7 @@ pub fn relink_stopped(
 }
 
 /// From the recorded intent to the changed row; undone where an edit fails.
-fn carry_out(
+pub(super) fn carry_out(
     paths: &ContainerPaths,
     record: &UndoRecord,
     blobs: &BTreeMap<Digest, Vec<u8>>,
@@ -174,8 +216,7 @@ fn edit(
     edits: &[UpperEdit],
     objects: &dyn ObjectSource,
 ) -> Result<(), RelinkError> {
-    let staging = paths.private.join("staging");
-    let editor = Editor::new(&paths.upper(), staging, paths.undo_area(), objects)?;
+    let editor = Editor::new(&paths.upper(), paths.staging(), paths.undo_area(), objects)?;
     editor.apply(edits)?;
     keep::sync(&paths.private)
 }

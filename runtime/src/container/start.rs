@@ -64,7 +64,7 @@ fn launch(
     prepare::machine_id(paths)?;
     prepare::work_directory(paths, spec.generation)?;
     if let UserNamespace::Private { first_id } = config.user_namespace {
-        cgroups::delegate(&leftovers::cgroup(paths), first_id)?;
+        cgroups::delegate(&paths.cgroup(), first_id)?;
     }
     durable::create_directories(&paths.root, 0o755)?;
     let refused = |source| ContainerError::Mount {
@@ -89,7 +89,8 @@ fn describe_and_run(
     Ok(runtime.run(&paths.id, &paths.bundle)?)
 }
 
-fn mount_spec(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> MountSpec {
+/// The root file system of a container.
+pub(super) fn mount_spec(paths: &ContainerPaths, config: &Config, spec: &StartSpec) -> MountSpec {
     let mut mount = MountSpec::new(spec.tier, spec.lower.clone())
         .with_upper(paths.upper(), paths.work(spec.generation));
     mount.shared.clone_from(&spec.shared);
@@ -113,7 +114,7 @@ fn write_bundle(
         config,
         rootfs: paths.root.clone(),
         init: init.clone(),
-        cgroup: leftovers::cgroup(paths),
+        cgroup: paths.cgroup(),
         prepare,
         open_files: open_files(),
     };

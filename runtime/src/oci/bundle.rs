@@ -65,7 +65,7 @@ pub struct BundleSpec<'a> {
     pub rootfs: PathBuf,
     /// What runs as process 1.
     pub init: InitKind,
-    /// Its cgroup in each hierarchy: `/vzpkg/<ctid>`.
+    /// Its cgroup in each hierarchy, absolute.
     pub cgroup: PathBuf,
     /// Shell lines that run as root inside, before process 1, whatever their outcome.
     pub prepare: Vec<String>,

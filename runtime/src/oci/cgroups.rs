@@ -27,7 +27,7 @@ struct Hierarchy {
     options: Option<Vec<String>>,
 }
 
-/// Makes the group `path` (as in `cgroupsPath`: `/vzpkg/<ctid>`) in the hierarchies without controllers (`name=systemd`,
+/// Makes the group `path` (as in `cgroupsPath`: `/vzpkg/web-61eb21907686`) in the hierarchies without controllers (`name=systemd`,
 /// cgroup2) and gives it to `owner`: the runtime puts the container into groups that it finds. A host that has neither
 /// is fine: then there is no systemd on it to ask for them.
 ///
@@ -53,7 +53,7 @@ pub fn delegate(path: &Path, owner: u32) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Removes the group `path` (as in `cgroupsPath`: `/vzpkg/<ctid>`) and those below it from every hierarchy. Groups with
+/// Removes the group `path` (as in `cgroupsPath`: `/vzpkg/web-61eb21907686`) and those below it from every hierarchy. Groups with
 /// processes stay.
 ///
 /// # Errors

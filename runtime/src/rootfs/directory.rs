@@ -36,6 +36,8 @@ pub(super) fn read_only(
 pub(super) struct UpperParts {
     pub(super) upper: OwnedFd,
     pub(super) work: OwnedFd,
+    /// The last component of its path.
+    pub(super) work_name: String,
     /// The shifted mount that both lie in. The kernel dissolves it with its last descriptor, and then refuses them.
     _clone: Option<OwnedFd>,
 }
@@ -50,10 +52,13 @@ pub(super) fn upper(
     if volatile {
         forget_volatile(&upper.work);
     }
+    let work_name = upper.work.file_name().unwrap_or_default();
+    let work_name = work_name.to_string_lossy().into_owned();
     if owners.namespace.is_none() {
         return Ok(UpperParts {
             upper: open(kernel, &upper.upper)?,
             work: open(kernel, &upper.work)?,
+            work_name,
             _clone: None,
         });
     }
@@ -75,6 +80,7 @@ pub(super) fn upper(
     Ok(UpperParts {
         upper: open(Path::new(first), &upper.upper)?,
         work: open(Path::new(second), &upper.work)?,
+        work_name,
         _clone: Some(both),
     })
 }

@@ -65,6 +65,13 @@ impl Stack {
             })
     }
 
+    /// What the mount table says was mounted: of an overlay that is written to also which work directory it has, by which
+    /// a relink tells the overlays of one container apart.
+    fn name(&self) -> String {
+        let work = self.upper.as_ref().map(|parts| parts.work_name.as_str());
+        work.map_or_else(|| "vzpkg".to_owned(), |work| format!("vzpkg:{work}"))
+    }
+
     fn configure(
         &self,
         kernel: &dyn Kernel,
@@ -72,11 +79,12 @@ impl Stack {
         options: &[(&str, &str)],
         volatile: bool,
     ) -> io::Result<MountAttributes> {
-        let text = |key, value| kernel.configure(context, key, Setting::Text(OsStr::new(value)));
+        let text =
+            |key, value: &str| kernel.configure(context, key, Setting::Text(OsStr::new(value)));
         let descriptor = |key, value: &OwnedFd| {
             kernel.configure(context, key, Setting::Descriptor(value.as_fd()))
         };
-        text("source", "vzpkg")?;
+        text("source", &self.name())?;
         for lower in &self.lowers {
             descriptor("lowerdir+", lower)?;
         }

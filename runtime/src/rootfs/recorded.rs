@@ -33,7 +33,7 @@ fn the_image_is_the_lowest_layer_and_objects_its_data() {
     erofs: source=/s/image
     create erofs rdonly
     fsopen overlay
-    overlay: source=vzpkg
+    overlay: source=vzpkg:work.1
     overlay: lowerdir+=<clone of /layer>
     overlay: lowerdir+=<erofs mount>
     overlay: datadir+=</s/objects>
@@ -68,7 +68,7 @@ fn metacopy_is_only_below_the_overlay_that_is_written_to() {
     overlay: nfs_export=off
     create overlay rdonly
     fsopen overlay
-    overlay: source=vzpkg
+    overlay: source=vzpkg:work.1
     overlay: lowerdir+=<overlay mount>
     overlay: upperdir=</ct/upper>
     overlay: workdir=</ct/work.1>
@@ -122,7 +122,7 @@ fn image_and_upper_are_shifted_before_they_are_layers() {
     clone /ct
     shift clone of /ct by 65536 ids from 300000
     fsopen overlay
-    overlay: source=vzpkg
+    overlay: source=vzpkg:work.1
     overlay: lowerdir+=<erofs mount>
     overlay: datadir+=</s/objects>
     overlay: upperdir=<clone of /ct/upper>

@@ -2,16 +2,26 @@
 #![expect(unsafe_code, reason = "four calls that rustix has no safe form of")]
 
 use super::{CapabilitySet, FilterInstruction, Kernel, MountAttributes, Namespaces, Setting};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
 };
-use rustix::thread::{CapabilitySets, Gid, Uid};
+use rustix::thread::{CapabilitySets, Gid, LinkNameSpaceType, Uid};
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
+
+/// Every flag of a mount that can be set and cleared alone.
+const FLAGS: MountAttributes = MountAttributes::MOUNT_ATTR_RDONLY
+    .union(MountAttributes::MOUNT_ATTR_NOSUID)
+    .union(MountAttributes::MOUNT_ATTR_NODEV)
+    .union(MountAttributes::MOUNT_ATTR_NOEXEC)
+    .union(MountAttributes::MOUNT_ATTR_NODIRATIME)
+    .union(MountAttributes::MOUNT_ATTR_NOSYMFOLLOW);
 
 /// The kernel this process runs on.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +91,11 @@ impl Kernel for Linux {
         Ok(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
+    fn open_file(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(path, flags, Mode::empty())?)
+    }
+
     fn open_beneath(&self, directory: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
         Ok(rustix::fs::openat2(
             directory,
@@ -113,16 +128,38 @@ impl Kernel for Linux {
         set: MountAttributes,
         recursive: bool,
     ) -> io::Result<()> {
-        mount_setattr(mount, set, None, recursive)
+        mount_setattr(mount, setting(set), recursive)
+    }
+
+    fn replace_attributes(&self, mount: &OwnedFd, attributes: MountAttributes) -> io::Result<()> {
+        // The kinds of access time are one value of several bits, of which zero is one: they are cleared together.
+        let cleared = FLAGS.difference(attributes) | MountAttributes::MOUNT_ATTR__ATIME;
+        let exactly = libc::mount_attr {
+            attr_clr: u64::from(cleared.bits()),
+            ..setting(attributes)
+        };
+        mount_setattr(mount, exactly, false)
+    }
+
+    fn set_shared(&self, mount: &OwnedFd, shared: bool) -> io::Result<()> {
+        let propagation = if shared {
+            libc::MS_SHARED
+        } else {
+            libc::MS_PRIVATE
+        };
+        let attributes = libc::mount_attr {
+            propagation,
+            ..setting(MountAttributes::empty())
+        };
+        mount_setattr(mount, attributes, false)
     }
 
     fn shift_owners(&self, mount: &OwnedFd, namespace: &OwnedFd) -> io::Result<()> {
-        mount_setattr(
-            mount,
-            MountAttributes::MOUNT_ATTR_IDMAP,
-            Some(namespace),
-            false,
-        )
+        let attributes = libc::mount_attr {
+            userns_fd: namespace.as_raw_fd().unsigned_abs().into(),
+            ..setting(MountAttributes::MOUNT_ATTR_IDMAP)
+        };
+        mount_setattr(mount, attributes, false)
     }
 
     fn user_namespace(&self, first: u32, count: u32) -> io::Result<OwnedFd> {
@@ -159,14 +196,54 @@ impl Kernel for Linux {
         Ok(rustix::mount::mount_change("/", flags)?)
     }
 
+    fn mount_id(&self, file: &OwnedFd) -> io::Result<u64> {
+        let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(found.stx_mnt_id)
+    }
+
+    fn detach_mount(&self, mount: &OwnedFd) -> io::Result<()> {
+        rustix::process::fchdir(mount)?;
+        Ok(rustix::mount::unmount(".", UnmountFlags::DETACH)?)
+    }
+
+    fn enter_mounts(&self, namespace: &OwnedFd) -> io::Result<()> {
+        let kind = Some(LinkNameSpaceType::Mount);
+        for _ in 0..100 {
+            match rustix::thread::move_into_link_name_space(namespace.as_fd(), kind) {
+                // A thread that has been joined shares our root for a moment more, until the kernel is done with it.
+                Err(Errno::INVAL) => std::thread::sleep(Duration::from_millis(1)),
+                other => return Ok(other?),
+            }
+        }
+        Err(Errno::INVAL.into())
+    }
+
+    fn forget_names(&self, path: &Path) -> io::Result<()> {
+        let context = rustix::mount::fspick(CWD, path, FsPickFlags::FSPICK_CLOEXEC)?;
+        Ok(rustix::mount::fsconfig_reconfigure(&context)?)
+    }
+
     fn pivot_into(&self, root: &OwnedFd) -> io::Result<()> {
         let here = self.open_path(Path::new("/"))?;
         self.attach(root, &here)?;
-        rustix::process::fchdir(root)?;
-        // Both the same directory: the new root is stacked on the old, then the old one lies on the new and is taken off.
-        rustix::process::pivot_root(".", ".")?;
+        self.pivot_to(root)?;
+        // What lies on the directory goes, not what the directory is in.
         rustix::mount::unmount(".", UnmountFlags::DETACH)?;
         Ok(rustix::process::chdir("/")?)
+    }
+
+    fn change_root(&self, root: &OwnedFd) -> io::Result<()> {
+        rustix::process::fchdir(root)?;
+        Ok(rustix::process::chroot(".")?)
+    }
+
+    fn pivot_to(&self, root: &OwnedFd) -> io::Result<()> {
+        rustix::process::fchdir(root)?;
+        // Both the same directory: of two roots that lie on each other, the lower one comes to lie on the upper.
+        Ok(rustix::process::pivot_root(".", ".")?)
     }
 
     fn set_hostname(&self, name: &str) -> io::Result<()> {
@@ -244,18 +321,17 @@ fn become_with_all_rights(id: u32) -> io::Result<()> {
     Ok(rustix::thread::set_thread_res_uid(user, user, user)?)
 }
 
-fn mount_setattr(
-    mount: &OwnedFd,
-    set: MountAttributes,
-    namespace: Option<&OwnedFd>,
-    recursive: bool,
-) -> io::Result<()> {
-    let attributes = libc::mount_attr {
+/// `mount_setattr` that sets these flags and no others.
+fn setting(set: MountAttributes) -> libc::mount_attr {
+    libc::mount_attr {
         attr_set: u64::from(set.bits()),
         attr_clr: 0,
         propagation: 0,
-        userns_fd: namespace.map_or(0, |namespace| namespace.as_raw_fd().unsigned_abs().into()),
-    };
+        userns_fd: 0,
+    }
+}
+
+fn mount_setattr(mount: &OwnedFd, attributes: libc::mount_attr, recursive: bool) -> io::Result<()> {
     let mut flags = libc::AT_EMPTY_PATH;
     if recursive {
         flags |= libc::AT_RECURSIVE;

@@ -92,6 +92,12 @@ pub trait Kernel: Debug {
     /// As `open`.
     fn open_path(&self, path: &Path) -> io::Result<OwnedFd>;
 
+    /// Opens a file to be read, such as a namespace in `/proc`.
+    ///
+    /// # Errors
+    /// As `open`.
+    fn open_file(&self, path: &Path) -> io::Result<OwnedFd>;
+
     /// Opens `path` below `directory` as a mere reference, refusing every symbolic link (`openat2`).
     ///
     /// # Errors
@@ -121,6 +127,18 @@ pub trait Kernel: Debug {
         recursive: bool,
     ) -> io::Result<()>;
 
+    /// Gives one mount exactly these flags: those that it has besides go.
+    ///
+    /// # Errors
+    /// `EPERM` for a flag that is locked.
+    fn replace_attributes(&self, mount: &OwnedFd, attributes: MountAttributes) -> io::Result<()>;
+
+    /// Makes one mount shared, in a group of its own, or private.
+    ///
+    /// # Errors
+    /// As `mount_setattr`.
+    fn set_shared(&self, mount: &OwnedFd, shared: bool) -> io::Result<()>;
+
     /// Shifts the owners on a detached mount as this user namespace says (`mount_setattr`).
     ///
     /// # Errors
@@ -134,7 +152,7 @@ pub trait Kernel: Debug {
     /// `EPERM` without privilege or inside a chroot.
     fn user_namespace(&self, first: u32, count: u32) -> io::Result<OwnedFd>;
 
-    /// Attaches a detached mount on what `target` refers to (`move_mount`).
+    /// Attaches a mount on what `target` refers to; one that is attached elsewhere moves (`move_mount`).
     ///
     /// # Errors
     /// As `move_mount`.
@@ -164,6 +182,46 @@ pub trait Kernel: Debug {
     /// # Errors
     /// As `mount`.
     fn make_mounts_followers(&self) -> io::Result<()>;
+
+    /// The number of the mount that an open file lies in, as in `/proc/PID/mountinfo` (`statx`).
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` before Linux 5.8.
+    fn mount_id(&self, file: &OwnedFd) -> io::Result<u64>;
+
+    /// Takes the mount that `mount` was opened at out of the calling process's mount namespace, with everything in it;
+    /// lazily.
+    ///
+    /// # Errors
+    /// As `umount2`.
+    fn detach_mount(&self, mount: &OwnedFd) -> io::Result<()>;
+
+    /// The calling process sees the mounts of this namespace from now on; its root and directory are the uppermost of the
+    /// mounts that lie on each other at the root of it.
+    ///
+    /// # Errors
+    /// `EINVAL` in a process with more than one thread.
+    fn enter_mounts(&self, namespace: &OwnedFd) -> io::Result<()>;
+
+    /// The calling process has this root and directory from now on (`chroot`).
+    ///
+    /// # Errors
+    /// As `fchdir` and `chroot`.
+    fn change_root(&self, root: &OwnedFd) -> io::Result<()>;
+
+    /// Makes `root` the root of the calling process's mount namespace and of every process whose root or directory the
+    /// present one was. One of the two lies on the other; they change places, so that doing it again with the other one
+    /// undoes it.
+    ///
+    /// # Errors
+    /// `EINVAL` where the present root is a ramdisk or shared, `EBUSY` where it is `root` already.
+    fn pivot_to(&self, root: &OwnedFd) -> io::Result<()>;
+
+    /// The file system at `path` forgets what it remembers of names that nobody uses (a reconfiguration of nothing).
+    ///
+    /// # Errors
+    /// As `fspick` and `fsconfig`.
+    fn forget_names(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a detached mount the root of the calling process's mount namespace; nothing else stays reachable.
     ///

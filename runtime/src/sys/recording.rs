@@ -19,6 +19,7 @@ struct State {
     calls: Vec<String>,
     names: BTreeMap<RawFd, String>,
     refusals: Vec<String>,
+    mounts: BTreeMap<String, u64>,
 }
 
 impl Recording {
@@ -31,6 +32,13 @@ impl Recording {
     #[must_use]
     pub fn refusing(self, prefix: &str) -> Self {
         self.with(|state| state.refusals.push(prefix.to_owned()));
+        self
+    }
+
+    /// What is opened as `name` lies in mount `id`; everything else in mount 0.
+    #[must_use]
+    pub fn with_mount(self, name: &str, id: u64) -> Self {
+        self.with(|state| state.mounts.insert(name.to_owned(), id));
         self
     }
 
@@ -114,6 +122,10 @@ impl Kernel for Recording {
         self.opened(path.display().to_string())
     }
 
+    fn open_file(&self, path: &Path) -> io::Result<OwnedFd> {
+        self.opened(path.display().to_string())
+    }
+
     fn open_beneath(&self, directory: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
         let directory = self.name(directory.as_raw_fd());
         self.opened(format!("{directory}/{}", path.display()))
@@ -130,6 +142,17 @@ impl Kernel for Recording {
         let all = if recursive { " and below" } else { "" };
         self.call(format!("clone {name}{all}"))?;
         self.opened(format!("clone of {name}"))
+    }
+
+    fn replace_attributes(&self, mount: &OwnedFd, attributes: MountAttributes) -> io::Result<()> {
+        let mount = self.name(mount.as_raw_fd());
+        self.call(format!("make {mount} {}", describe(attributes)))
+    }
+
+    fn set_shared(&self, mount: &OwnedFd, shared: bool) -> io::Result<()> {
+        let mount = self.name(mount.as_raw_fd());
+        let word = if shared { "share" } else { "unshare" };
+        self.call(format!("{word} {mount}"))
     }
 
     fn set_attributes(
@@ -179,6 +202,35 @@ impl Kernel for Recording {
 
     fn make_mounts_followers(&self) -> io::Result<()> {
         self.call("make mounts followers".to_owned())
+    }
+
+    fn mount_id(&self, file: &OwnedFd) -> io::Result<u64> {
+        let name = self.name(file.as_raw_fd());
+        Ok(self.with(|state| state.mounts.get(&name).copied().unwrap_or_default()))
+    }
+
+    fn detach_mount(&self, mount: &OwnedFd) -> io::Result<()> {
+        let mount = self.name(mount.as_raw_fd());
+        self.call(format!("detach {mount} lazily"))
+    }
+
+    fn enter_mounts(&self, namespace: &OwnedFd) -> io::Result<()> {
+        let namespace = self.name(namespace.as_raw_fd());
+        self.call(format!("enter {namespace}"))
+    }
+
+    fn change_root(&self, root: &OwnedFd) -> io::Result<()> {
+        let root = self.name(root.as_raw_fd());
+        self.call(format!("root is {root}"))
+    }
+
+    fn pivot_to(&self, root: &OwnedFd) -> io::Result<()> {
+        let root = self.name(root.as_raw_fd());
+        self.call(format!("pivot to {root}"))
+    }
+
+    fn forget_names(&self, path: &Path) -> io::Result<()> {
+        self.call(format!("forget names at {}", path.display()))
     }
 
     fn pivot_into(&self, root: &OwnedFd) -> io::Result<()> {

@@ -3,5 +3,6 @@
 
 mod escape;
 mod fixture;
+mod live;
 mod rootfs;
 mod sandbox;

@@ -61,6 +61,9 @@ pub struct Update {
     /// Make a version again although it was rolled back
     #[arg(long)]
     pub again: bool,
+    /// Of running containers: stop the services that are tied to the version, and start them on the other one
+    #[arg(long)]
+    pub restart: bool,
     /// Threads that unpack and hash; by default one for each processor
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

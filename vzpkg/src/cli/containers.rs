@@ -21,9 +21,9 @@ pub enum ContainerCommand {
     List(CtList),
     /// Show one container
     Info(CtInfo),
-    /// Move stopped containers to another version
+    /// Move containers to another version, while they run or stopped
     Relink(CtRelink),
-    /// Move a stopped container back to the version before
+    /// Move a container back to the version before, while it runs or stopped
     Rollback(CtRollback),
     /// Remove containers with their private changes
     Destroy(CtDestroy),
@@ -111,6 +111,9 @@ pub struct CtRelink {
     /// The version: N, @N, :TAG or @sha256:DIGITS; by default the head of its template
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
+    /// Stop the services that are tied to the version, and start them on the new one
+    #[arg(long)]
+    pub restart: bool,
 }
 
 /// `ct destroy`
@@ -133,6 +136,9 @@ pub struct CtRollback {
     /// The version to go to: N, @N, :TAG or @sha256:DIGITS; by default the one it had before
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
+    /// Stop the services that are tied to the version, and start them on the other one
+    #[arg(long)]
+    pub restart: bool,
 }
 
 /// `ct exec`

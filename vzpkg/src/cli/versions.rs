@@ -48,6 +48,9 @@ pub struct Rollback {
     /// Why, for the history and for the updates that would make the version again
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Of running containers: stop the services that are tied to the version, and start them on the other one
+    #[arg(long)]
+    pub restart: bool,
 }
 
 /// `bisect`

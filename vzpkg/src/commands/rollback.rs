@@ -21,6 +21,7 @@ pub(super) fn run(context: &Context, arguments: &Rollback) -> CommandResult {
                 &CtRollback {
                     name: id.to_string(),
                     to: arguments.to.clone(),
+                    restart: arguments.restart,
                 },
             )
         }

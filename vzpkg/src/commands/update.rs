@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
     };
     for_each(context, objects, |object| match object {
         Object::Template(name) => job.run(&name),
-        Object::Container(id) => relink(context, &store, &id, &wish),
+        Object::Container(id) => relink(context, &store, &id, &wish, arguments.restart),
     })
 }
 
@@ -101,7 +101,13 @@ fn objects(
     Ok(objects)
 }
 
-fn relink(context: &Context, store: &Store, id: &ContainerId, wish: &Wish) -> CommandResult {
+fn relink(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    wish: &Wish,
+    restart: bool,
+) -> CommandResult {
     if !matches!(wish, Wish::Everything) {
         let text = format!("`{id}` is a container; `{}` is about templates", wish.why());
         return Err(CommandError::message(Kind::Usage, text).hint(format!(
@@ -110,5 +116,6 @@ fn relink(context: &Context, store: &Store, id: &ContainerId, wish: &Wish) -> Co
     }
     let row = store.db.container(id)?;
     let head = names::head(store, &row.template)?;
-    ct::relink_one(context, store, &row, &head, &containers::runtime(context)?)
+    let runtime = containers::runtime(context)?;
+    ct::relink_one(context, store, &row, &head, restart, &runtime)
 }

@@ -478,7 +478,23 @@ impl From<RelinkError> for CommandError {
             RelinkError::Unknown(_)
             | RelinkError::Running(_)
             | RelinkError::Stale { .. }
+            | RelinkError::Changed { .. }
             | RelinkError::NoUndo(_) => Self::new(Kind::Unmet, error),
+            RelinkError::Bound { ref container, .. } => {
+                let hint = format!("vzpkg ct relink --restart {container}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
+            RelinkError::Stuck { ref container, .. }
+            | RelinkError::Helper { ref container, .. } => {
+                let hint = format!(
+                    "every command tries again; this one ends it, and the relink with it: vzpkg ct stop {container}"
+                );
+                Self::new(Kind::Environment, error).hint(hint)
+            }
+            RelinkError::Refused { ref container, .. } => {
+                let hint = format!("stop it first: vzpkg ct stop {container}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
             other => Self::new(Kind::Environment, other),
         }
     }

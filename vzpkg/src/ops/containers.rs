@@ -145,6 +145,6 @@ pub(crate) fn release_versions(
 }
 
 /// Where the one mount of each version lies.
-fn shared_mounts(context: &Context) -> PathBuf {
+pub(crate) fn shared_mounts(context: &Context) -> PathBuf {
     context.settings.run_directory.join("versions")
 }

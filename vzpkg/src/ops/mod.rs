@@ -16,6 +16,7 @@ pub(crate) mod outlook;
 pub(crate) mod plan;
 pub(crate) mod refresh_index;
 pub(crate) mod relink;
+pub(crate) mod relink_live;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod rolled_back;

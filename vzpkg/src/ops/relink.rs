@@ -1,5 +1,6 @@
-//! Moving a stopped container to another version and back: the store's row, the merge's plan, the runtime's edits.
+//! Moving a container to another version and back: the store's row, the merge's plan, the runtime's edits.
 
+use super::relink_live::{self, Live};
 use super::{containers, node};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
@@ -118,7 +119,11 @@ pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> Com
         objects: &objects,
         journal: &journal,
     };
-    match container::recover(&paths, &tools)? {
+    let recovered = match relink_live::recover(context, store, &paths, &tools)? {
+        Recovered::Nothing => container::recover(&paths, &tools)?,
+        live => live,
+    };
+    match recovered {
         Recovered::Nothing => {}
         Recovered::Finished(link) => {
             context.printer.note(format_args!(
@@ -136,6 +141,23 @@ pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> Com
     Ok(())
 }
 
+/// [`recover`] for commands that only use a container: nothing is done, and nobody waited for, where nothing was cut
+/// short.
+///
+/// # Errors
+/// As [`recover`].
+pub(crate) fn recover_if_cut_short(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+) -> CommandResult {
+    if store.db.journal(id)?.is_none() {
+        return Ok(());
+    }
+    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    recover(context, store, id)
+}
+
 /// Which way a container moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -145,11 +167,57 @@ pub(crate) enum Direction {
     Back,
 }
 
-/// Moves a stopped container to the tree `to`; with `--dry-run` only judges.
+/// What came of moving a container, or would.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    /// What the merge decided.
+    pub(crate) report: MergeReport,
+    /// What else there is to say about one that runs.
+    pub(crate) live: Option<Live>,
+}
+
+/// Moves a container to the tree `to`, running or stopped; with `--dry-run` only judges. Services that tie a running one
+/// to its version are stopped and started with `restart`.
 ///
 /// # Errors
-/// [`Kind::Unmet`] for a running container and for merges that cannot be done from outside.
-pub(crate) fn move_stopped(
+/// [`Kind::Unmet`] for merges that cannot be done from outside and for running containers that are tied.
+pub(crate) fn move_container(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    to: Digest,
+    direction: Direction,
+    restart: bool,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<Moved> {
+    let _guard = node::guard(context, store, GuardName::Container(row.id.clone()))?;
+    recover(context, store, &row.id)?;
+    let row = store.db.container(&row.id)?;
+    let paths = containers::paths(context, store, &row.id);
+    let now = container::state(&paths, runtime)?;
+    match (now.state, now.pid) {
+        (RunState::Stopped, _) => {
+            let report = move_stopped(context, store, &row, to, direction, runtime)?;
+            Ok(Moved { report, live: None })
+        }
+        (RunState::Running, Some(init)) => {
+            let how = (restart, init);
+            let (report, live) =
+                relink_live::move_running(context, store, &row, to, direction, how, runtime)?;
+            Ok(Moved {
+                report,
+                live: Some(live),
+            })
+        }
+        _ => Err(CommandError::message(
+            Kind::Unmet,
+            format!("container `{}` is neither running nor stopped", row.id),
+        )
+        .hint(format!("stop it first: vzpkg ct stop {}", row.id))),
+    }
+}
+
+fn move_stopped(
     context: &Context,
     store: &Store,
     row: &ContainerRow,
@@ -157,28 +225,13 @@ pub(crate) fn move_stopped(
     direction: Direction,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<MergeReport> {
-    let _guard = node::guard(context, store, GuardName::Container(row.id.clone()))?;
-    recover(context, store, &row.id)?;
-    let row = store.db.container(&row.id)?;
     let paths = containers::paths(context, store, &row.id);
-    if container::state(&paths, runtime)?.state != RunState::Stopped {
-        return Err(CommandError::message(
-            Kind::Unmet,
-            format!("container `{}` is running", row.id),
-        )
-        .hint(format!("stop it first: vzpkg ct stop {}", row.id)));
-    }
     let from = Link {
         tree: row.link,
         generation: row.generation,
     };
-    let merged = plan(store, &row, &paths, from, to, direction)?;
-    if let Some(obstacle) = merged.report.obstacles.first() {
-        return Err(CommandError::message(
-            Kind::Unmet,
-            format!("container `{}` cannot be relinked: {obstacle}", row.id),
-        ));
-    }
+    let merged = plan(store, row, &paths, from, to, direction)?;
+    no_obstacle(&row.id, &merged.report)?;
     if !context.settings.dry_run {
         let (objects, journal) = (StoreObjects(store), Journal(&store.db));
         let tools = RelinkTools {
@@ -190,7 +243,24 @@ pub(crate) fn move_stopped(
     Ok(merged.report)
 }
 
-fn plan(
+/// Fails where the merge cannot be done from outside.
+///
+/// # Errors
+/// [`Kind::Unmet`]
+pub(super) fn no_obstacle(id: &ContainerId, report: &MergeReport) -> CommandResult {
+    report.obstacles.first().map_or(Ok(()), |obstacle| {
+        Err(CommandError::message(
+            Kind::Unmet,
+            format!("container `{id}` cannot be relinked: {obstacle}"),
+        ))
+    })
+}
+
+/// What a container needs in its upper to stand on `to`.
+///
+/// # Errors
+/// Where a tree or a private file cannot be read.
+pub(super) fn plan(
     store: &Store,
     row: &ContainerRow,
     paths: &container::ContainerPaths,

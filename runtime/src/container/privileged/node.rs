@@ -137,7 +137,7 @@ impl Node {
         rootfs::sweep(&self.shared(), &BTreeSet::new()).unwrap();
         assert_eq!(self.mounts(), [""; 0]);
         for hierarchy in dead_runs::hierarchies() {
-            let group = hierarchy.join("vzpkg").join(paths.id.as_str());
+            let group = hierarchy.join(paths.cgroup().strip_prefix("/").unwrap());
             assert!(!group.exists(), "{}", group.display());
         }
         assert!(!paths.bundle.exists());
@@ -172,7 +172,7 @@ fn privileged_a_test_that_fails_leaves_no_process_and_no_group() {
     assert!(!paths.private.exists());
     // The kernel lets nobody remove a group in which something lives.
     for hierarchy in dead_runs::hierarchies() {
-        let group = hierarchy.join("vzpkg").join(paths.id.as_str());
+        let group = hierarchy.join(paths.cgroup().strip_prefix("/").unwrap());
         assert!(!group.exists(), "{}", group.display());
     }
 }

@@ -360,6 +360,7 @@ fn privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command(n
             from,
             to,
             plan: digest,
+            live: false,
         };
         journal.begin(&paths.id, &intent).unwrap();
         let objects = objects::Blobs {

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::{CtEnter, CtExec};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, node};
+use crate::ops::{containers, node, relink};
 use crate::output::{Tone, clean};
 use vzpkg_metadata::ContainerId;
 use vzpkg_runtime::container::{self, Config, ContainerError, ContainerPaths, ExecSpec, RunState};
@@ -82,6 +82,9 @@ impl Prepared {
 fn prepare(context: &Context, name: &str) -> CommandResult<Prepared> {
     let store = node::store_for_writing(context)?;
     let id: ContainerId = containers::row(&store, name)?.id;
+    if !context.settings.dry_run {
+        relink::recover_if_cut_short(context, &store, &id)?;
+    }
     let paths = containers::paths(context, &store, &id);
     let config = Config::read(&paths.config()).map_err(ContainerError::from)?;
     Ok(Prepared {

@@ -1,13 +1,13 @@
-//! `vzpkg ct relink CT…` and `vzpkg ct rollback CT`: stopped containers to another version and back.
+//! `vzpkg ct relink CT…` and `vzpkg ct rollback CT`: containers to another version and back, running or stopped.
 
 use super::Context;
 use crate::cli::{CtRelink, CtRollback};
 use crate::commands::for_each;
 use crate::error::CommandResult;
-use crate::ops::relink::{self, Direction};
+use crate::ops::relink::{self, Direction, Moved};
+use crate::ops::relink_live::Live;
 use crate::ops::{containers, names, node};
 use crate::output::{Tone, clean};
-use vzpkg_cache::merge::MergeReport;
 use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
 use vzpkg_runtime::oci::OciRuntime;
 
@@ -21,16 +21,17 @@ pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
             Some(text) => names::version_of(&store, &area, &row.template, text)?,
             None => names::head(&store, &row.template)?,
         };
-        relink_one(context, &store, &row, &target, &runtime)
+        relink_one(context, &store, &row, &target, arguments.restart, &runtime)
     })
 }
 
-/// Moves one stopped container forward and prints what the merge decided.
+/// Moves one container forward and prints what the merge decided.
 pub(in crate::commands) fn relink_one(
     context: &Context,
     store: &Store,
     row: &ContainerRow,
     target: &VersionRow,
+    restart: bool,
     runtime: &dyn OciRuntime,
 ) -> CommandResult {
     if row.link == target.digest {
@@ -41,12 +42,13 @@ pub(in crate::commands) fn relink_one(
         );
         return Ok(());
     }
-    let merged = relink::move_stopped(
+    let moved = relink::move_container(
         context,
         store,
         row,
         target.digest,
         Direction::Forward,
+        restart,
         runtime,
     )?;
     let verb = if context.settings.dry_run {
@@ -57,9 +59,9 @@ pub(in crate::commands) fn relink_one(
     context.printer.status(
         Tone::Good,
         verb,
-        format_args!("{} to {}", row.id, target.name),
+        format_args!("{} to {}{}", row.id, target.name, pause(&moved)),
     );
-    report(context, &merged);
+    report(context, &moved);
     if !context.settings.dry_run {
         context
             .printer
@@ -75,10 +77,12 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
     let row = containers::row(&store, &arguments.name)?;
     if let Some(text) = &arguments.to {
         let target = names::version_of(&store, &area, &row.template, text)?;
-        return relink_one(context, &store, &row, &target, &runtime);
+        return relink_one(context, &store, &row, &target, arguments.restart, &runtime);
     }
     let before = relink::link_before(context, &store, &row)?;
-    let merged = relink::move_stopped(context, &store, &row, before, Direction::Back, &runtime)?;
+    let restart = arguments.restart;
+    let back = Direction::Back;
+    let moved = relink::move_container(context, &store, &row, before, back, restart, &runtime)?;
     let name = store
         .db
         .versions_with(&before)?
@@ -89,10 +93,12 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
     } else {
         "Rolled back"
     };
-    context
-        .printer
-        .status(Tone::Good, verb, format_args!("{} to {name}", row.id));
-    report(context, &merged);
+    context.printer.status(
+        Tone::Good,
+        verb,
+        format_args!("{} to {name}{}", row.id, pause(&moved)),
+    );
+    report(context, &moved);
     let left = store.db.versions_with(&row.link)?.into_iter();
     let left = left
         .map(|version| version.name)
@@ -104,14 +110,57 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
     Ok(())
 }
 
-/// One line for each decision a person may want to look at; all of them with `-v`.
-pub(in crate::commands) fn report(context: &Context, merged: &MergeReport) {
-    for decision in &merged.lines {
+/// How long a running container stood still.
+fn pause(moved: &Moved) -> String {
+    let pause = moved.live.as_ref().and_then(|live| live.pause);
+    pause.map_or_else(String::new, |pause| {
+        format!(
+            ", which stood still for {:.1} ms",
+            pause.as_secs_f64() * 1000.0
+        )
+    })
+}
+
+/// One line for each decision a person may want to look at; all of them with `-v`. Of a running container also what is,
+/// or would be, restarted, what is in the way and who is on old files.
+fn report(context: &Context, moved: &Moved) {
+    for decision in &moved.report.lines {
         let line = format!("{:>12} {}", "", clean(&decision.to_string()));
         if decision.needs_attention() {
             context.printer.note(line);
         } else {
             context.printer.detail(line);
         }
+    }
+    if let Some(live) = &moved.live {
+        report_live(context, live);
+    }
+}
+
+fn report_live(context: &Context, live: &Live) {
+    let note = |line: String| {
+        context
+            .printer
+            .note(format_args!("{:>12} {}", "", clean(&line)));
+    };
+    for process in &live.bound {
+        let bonds: Vec<String> = process.bonds.iter().map(ToString::to_string).collect();
+        note(format!("tied: {process} {}", bonds.join(", ")));
+    }
+    if !live.restarted.is_empty() {
+        let planned = live.pause.is_none();
+        let verb = if planned {
+            "to be restarted (--restart)"
+        } else {
+            "restarted"
+        };
+        note(format!("{verb}: {}", live.restarted.join(" ")));
+    }
+    if !live.old.is_empty() {
+        let names: Vec<&str> = live.old.iter().map(String::as_str).collect();
+        note(format!(
+            "on old files until restarted: {}",
+            names.join(", ")
+        ));
     }
 }

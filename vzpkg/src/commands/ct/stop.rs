@@ -3,13 +3,13 @@
 use super::Context;
 use crate::cli::{CtRestart, CtStop};
 use crate::commands::for_each;
-use crate::error::CommandResult;
-use crate::ops::{containers, node};
+use crate::error::{CommandError, CommandResult};
+use crate::ops::{containers, node, relink};
 use crate::output::Tone;
 use std::time::Duration;
 use vzpkg_cache::store::{GuardName, Store};
 use vzpkg_metadata::ContainerId;
-use vzpkg_runtime::container::{self, RunState, StopMode};
+use vzpkg_runtime::container::{self, RelinkError, RunState, StopMode};
 use vzpkg_runtime::oci::OciRuntime;
 
 pub(super) fn run(context: &Context, arguments: &CtStop) -> CommandResult {
@@ -62,6 +62,19 @@ pub(super) fn stop(
     timeout: u64,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<Stopped> {
+    let mut mode = StopMode::Gentle(Duration::from_secs(timeout));
+    if !context.settings.dry_run
+        && let Err(error) = relink::recover_if_cut_short(context, store, id)
+    {
+        if !stands_still(&error) {
+            return Err(error);
+        }
+        // It cannot be asked for anything; its relink is finished when it is stopped.
+        context
+            .printer
+            .note(format_args!("{id} is killed: {}", error.source));
+        mode = StopMode::Kill;
+    }
     if containers::state(context, store, id, runtime)?.state == RunState::Stopped {
         // A host that was switched off leaves mounts and bundles behind; stopping clears them too.
         if !context.settings.dry_run {
@@ -81,9 +94,16 @@ pub(super) fn stop(
         return Ok(Stopped::Already);
     }
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
-    let mode = StopMode::Gentle(Duration::from_secs(timeout));
     container::stop(&containers::paths(context, store, id), mode, runtime)?;
     containers::release_versions(context, store, runtime)?;
     context.printer.status(Tone::Good, "Stopped", id);
     Ok(Stopped::Now)
+}
+
+/// Whether a container is stopped between two versions, so that nothing in it runs.
+fn stands_still(error: &CommandError) -> bool {
+    matches!(
+        error.source.downcast_ref(),
+        Some(RelinkError::Stuck { .. } | RelinkError::Helper { .. })
+    )
 }

@@ -1,0 +1,386 @@
+//! Moving a running container: plan and try again while it changes under the plan, services that are tied to the version
+//! stopped and started, and what a person wants to know before and after.
+
+use super::relink::{Direction, Journal, StoreObjects, plan};
+use super::{containers, node};
+use crate::commands::Context;
+use crate::error::{CommandError, CommandResult, Kind};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+use vzpkg_cache::merge::MergeReport;
+use vzpkg_cache::store::{ContainerRow, Store};
+use vzpkg_metadata::{Digest, RelPath};
+use vzpkg_runtime::HelperCommand;
+use vzpkg_runtime::container::live::{self, LiveTarget, Manager, Moved, Process, Watch};
+use vzpkg_runtime::container::{
+    self, Config, ContainerPaths, Link, RelinkError, RelinkTools, StartSpec, UpperDir,
+};
+use vzpkg_runtime::oci::OciRuntime;
+
+/// How often a plan is made again because the container changed what it was made from.
+const ATTEMPTS: u32 = 8;
+
+/// What is to be said about a running container besides the merge.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// How long it stood still; nothing in a plan.
+    pub(crate) pause: Option<Duration>,
+    /// Services that were stopped and started, or would be.
+    pub(crate) restarted: Vec<String>,
+    /// Processes that stand in the way; only in a plan.
+    pub(crate) bound: Vec<Process>,
+    /// Services and processes that use files of the version before which the new one changed.
+    pub(crate) old: BTreeSet<String>,
+}
+
+/// A running container on its way.
+struct Journey<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    row: &'a ContainerRow,
+    paths: &'a ContainerPaths,
+    config: Config,
+    runtime: &'a dyn OciRuntime,
+    helper: HelperCommand,
+    init: u32,
+    /// Stopped by us.
+    stopped: Vec<String>,
+}
+
+/// Moves a running container to the tree `to`; with `--dry-run` only judges. Services that tie it are stopped and
+/// started with `restart`; without it, they are what the refusal names.
+///
+/// # Errors
+/// [`Kind::Unmet`] where the container is tied or cannot be merged.
+pub(crate) fn move_running(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    to: Digest,
+    direction: Direction,
+    (restart, init): (bool, u32),
+    runtime: &dyn OciRuntime,
+) -> CommandResult<(MergeReport, Live)> {
+    let paths = containers::paths(context, store, &row.id);
+    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+    let mut journey = Journey {
+        context,
+        store,
+        row,
+        paths: &paths,
+        config,
+        runtime,
+        helper: containers::helper(),
+        init,
+        stopped: Vec::new(),
+    };
+    let moved = journey.go(to, direction, restart);
+    // Whatever came of it.
+    let started = journey.start_again();
+    let moved = moved?;
+    started?;
+    Ok(moved)
+}
+
+impl Journey<'_> {
+    fn go(
+        &mut self,
+        to: Digest,
+        direction: Direction,
+        restart: bool,
+    ) -> CommandResult<(MergeReport, Live)> {
+        let from = Link {
+            tree: self.row.link,
+            generation: self.row.generation,
+        };
+        let (tier, lower) = containers::lower(self.context, self.store, &to)?;
+        let version = StartSpec {
+            tier,
+            lower,
+            generation: from.generation + 1,
+            shared: Some(containers::shared_mounts(self.context)),
+        };
+        let differing = self.differing(&from.tree, &to)?;
+        let mut why = None;
+        for _ in 0..ATTEMPTS {
+            node::check_interrupt(self.context)?;
+            let upper =
+                UpperDir::open(&self.paths.upper()).map_err(container::ContainerError::from)?;
+            let watch = Watch::new(&upper, &differing).map_err(|error| self.unreadable(&error))?;
+            let merged = plan(self.store, self.row, self.paths, from, to, direction)?;
+            super::relink::no_obstacle(&self.row.id, &merged.report)?;
+            let seen = live::census(self.paths, self.init, &merged.plan)?;
+            let bound: Vec<Process> = seen.iter().filter(|one| one.is_bound()).cloned().collect();
+            if self.context.settings.dry_run {
+                return Ok((merged.report, self.foreseen(bound, &seen, &differing)));
+            }
+            if !bound.is_empty() {
+                self.stop_services(&bound, restart)?;
+                continue;
+            }
+            let (objects, journal) = (StoreObjects(self.store), Journal(&self.store.db));
+            let tools = RelinkTools {
+                objects: &objects,
+                journal: &journal,
+            };
+            let target = self.target(&version);
+            match live::relink_running(&target, from, to, &merged.plan, watch, &tools) {
+                Ok(moved) => return Ok((merged.report, self.outcome(&moved, &differing)?)),
+                Err(RelinkError::Bound { processes, .. }) => {
+                    self.stop_services(&processes, restart)?;
+                }
+                Err(error @ RelinkError::Changed { .. }) => why = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(why.map_or_else(
+            || self.tied(&[], "its services come back as fast as they are stopped"),
+            CommandError::from,
+        ))
+    }
+
+    fn target<'a>(&'a self, version: &'a StartSpec) -> LiveTarget<'a> {
+        LiveTarget {
+            paths: self.paths,
+            config: &self.config,
+            version,
+            helper: &self.helper,
+            runtime: self.runtime,
+        }
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> CommandError {
+        let what = format!("the private area of container `{}`: {error}", self.row.id);
+        CommandError::message(Kind::Environment, what)
+    }
+
+    /// The paths in which two versions differ.
+    fn differing(&self, from: &Digest, to: &Digest) -> CommandResult<BTreeSet<RelPath>> {
+        let from = self.store.images.read(from)?;
+        let to = self.store.images.read(to)?;
+        let differences = vzpkg_cache::tree::diff::diff(&from, &to);
+        Ok(differences.into_iter().map(|one| one.path).collect())
+    }
+
+    /// Stops the services of tied processes; refused where one belongs to none, or without `restart`.
+    fn stop_services(&mut self, bound: &[Process], restart: bool) -> CommandResult {
+        let homeless: Vec<&Process> = bound
+            .iter()
+            .filter(|process| live::service_of(self.init, process).is_none())
+            .collect();
+        if !restart || !homeless.is_empty() {
+            let why = if restart {
+                "a process of no service is in the way"
+            } else {
+                "processes work in the version it stands on"
+            };
+            return Err(self.tied(bound, why));
+        }
+        let mut services: Vec<String> = bound
+            .iter()
+            .filter_map(|process| live::service_of(self.init, process))
+            .collect();
+        services.sort();
+        services.dedup();
+        for service in &services {
+            if !self.stopped.contains(service) {
+                self.stopped.push(service.clone());
+            }
+        }
+        // Before they are stopped: whoever comes after a crash starts them.
+        remember(self.paths, &self.stopped)?;
+        live::tell(
+            self.paths,
+            &self.config,
+            self.runtime,
+            self.manager(),
+            "stop",
+            &services,
+        )?;
+        Ok(())
+    }
+
+    fn manager(&self) -> Manager {
+        live::manager(self.init)
+    }
+
+    /// Why it cannot be relinked while it runs, with everything that is in the way and what helps.
+    fn tied(&self, bound: &[Process], why: &str) -> CommandError {
+        let mut text = format!(
+            "container `{}` cannot be relinked while it runs: {why}",
+            self.row.id
+        );
+        for process in bound {
+            let bonds: Vec<String> = process.bonds.iter().map(ToString::to_string).collect();
+            let service = live::service_of(self.init, process);
+            let service = service.unwrap_or_else(|| "no service".to_owned());
+            text.push_str(&format!(
+                "\n    {process} ({service}): {}",
+                bonds.join(", ")
+            ));
+        }
+        let homeless = bound
+            .iter()
+            .any(|process| live::service_of(self.init, process).is_none());
+        let id = &self.row.id;
+        let hint = if homeless {
+            format!("end the processes of no service, or stop the container: vzpkg ct stop {id}")
+        } else {
+            format!("restart these services with it: vzpkg ct relink --restart {id}")
+        };
+        CommandError::message(Kind::Unmet, crate::output::clean(&text)).hint(hint)
+    }
+
+    /// What a plan says.
+    fn foreseen(
+        &self,
+        bound: Vec<Process>,
+        seen: &[Process],
+        differing: &BTreeSet<RelPath>,
+    ) -> Live {
+        let mut restarted: Vec<String> = bound
+            .iter()
+            .filter_map(|process| live::service_of(self.init, process))
+            .collect();
+        restarted.sort();
+        restarted.dedup();
+        Live {
+            restarted,
+            bound,
+            old: self.old(seen, differing),
+            ..Live::default()
+        }
+    }
+
+    /// What there is to say afterwards.
+    fn outcome(&self, moved: &Moved, differing: &BTreeSet<RelPath>) -> CommandResult<Live> {
+        let seen = live::census(self.paths, self.init, &container::RelinkPlan::default())?;
+        Ok(Live {
+            pause: Some(moved.pause),
+            restarted: self.stopped.clone(),
+            bound: Vec::new(),
+            old: self.old(&seen, differing),
+        })
+    }
+
+    /// Services, or processes of none, that use a file of an earlier version of which there is another now.
+    fn old(&self, seen: &[Process], differing: &BTreeSet<RelPath>) -> BTreeSet<String> {
+        let is_other = |path: &String| {
+            let path = path.trim_start_matches('/').trim_end_matches(" (deleted)");
+            RelPath::parse(path.as_bytes()).is_ok_and(|path| differing.contains(&path))
+        };
+        seen.iter()
+            .filter(|process| process.old.iter().any(is_other))
+            .map(|process| {
+                let service = live::service_of(self.init, process);
+                service.unwrap_or_else(|| format!("process {process}"))
+            })
+            .filter(|service| !self.stopped.contains(service))
+            .collect()
+    }
+
+    /// Starts what was stopped.
+    fn start_again(&self) -> CommandResult {
+        if self.stopped.is_empty() {
+            return Ok(());
+        }
+        start(
+            self.paths,
+            &self.config,
+            self.runtime,
+            self.init,
+            &self.stopped,
+        )
+    }
+}
+
+fn start(
+    paths: &ContainerPaths,
+    config: &Config,
+    runtime: &dyn OciRuntime,
+    init: u32,
+    services: &[String],
+) -> CommandResult {
+    let manager = live::manager(init);
+    if manager == Manager::Systemd {
+        // Their units may be others now.
+        live::tell(paths, config, runtime, manager, "daemon-reload", &[])?;
+    }
+    let started = live::tell(paths, config, runtime, manager, "start", services)?;
+    drop(std::fs::remove_file(note(paths)));
+    if started {
+        return Ok(());
+    }
+    let what = format!(
+        "container `{}`: not every service started again: {}",
+        paths.id,
+        services.join(" ")
+    );
+    let hint = format!(
+        "vzpkg ct exec {} -- systemctl status {}",
+        paths.id,
+        services.join(" ")
+    );
+    Err(CommandError::message(Kind::Script, what).hint(hint))
+}
+
+/// Names the services to be started by whoever comes after a crash; gone with the run of the container.
+fn note(paths: &ContainerPaths) -> PathBuf {
+    paths.bundle.join("services-to-start")
+}
+
+fn remember(paths: &ContainerPaths, services: &[String]) -> CommandResult {
+    let note = note(paths);
+    let written = vzpkg_metadata::durable::write_file(&note, 0o600, services.join("\n").as_bytes());
+    Ok(written?)
+}
+
+/// After a crash: finishes or undoes a live relink, starts the services that it had stopped, settles an earlier one.
+///
+/// # Errors
+/// Where it cannot be finished.
+pub(crate) fn recover(
+    context: &Context,
+    store: &Store,
+    paths: &ContainerPaths,
+    tools: &RelinkTools<'_>,
+) -> CommandResult<container::Recovered> {
+    let mut recovered = container::Recovered::Nothing;
+    let unfinished = live::unfinished(&paths.id, tools)?;
+    let services = vzpkg_metadata::durable::read_file(&note(paths), 1 << 16).ok();
+    if unfinished.is_none() && services.is_none() && !live::is_unsettled(paths) {
+        return Ok(recovered);
+    }
+    let runtime = containers::runtime(context)?;
+    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+    let row = store.db.container(&paths.id)?;
+    let (tree, generation) = unfinished.unwrap_or((row.link, row.generation));
+    let (tier, lower) = containers::lower(context, store, &tree)?;
+    let version = StartSpec {
+        tier,
+        lower,
+        generation,
+        shared: Some(containers::shared_mounts(context)),
+    };
+    let helper = containers::helper();
+    let target = LiveTarget {
+        paths,
+        config: &config,
+        version: &version,
+        helper: &helper,
+        runtime: &runtime,
+    };
+    if unfinished.is_some() {
+        recovered = live::recover_live(&target, tools)?;
+    }
+    if let Some(services) = services
+        && let Some(init) = container::state(paths, &runtime)?.pid
+    {
+        let services = String::from_utf8_lossy(&services);
+        let services: Vec<String> = services.lines().map(str::to_owned).collect();
+        start(paths, &config, &runtime, init, &services)?;
+    }
+    live::settle(&target)?;
+    Ok(recovered)
+}
