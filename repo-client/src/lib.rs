@@ -43,6 +43,6 @@ pub use error::{Attempt, FetchError, RepositoryError, RepositoryProblem, Transpo
 pub use fetch::{Arrived, Wanted};
 pub use options::{ClientOptions, Proxies, Refresh, Timeouts};
 pub use report::FetchReporter;
-pub use repository::{MapError, MappedIndex, Repository};
+pub use repository::{MapError, MappedIndex, Repository, Security};
 pub use verify::PackageKeys;
-pub use yum::{Advisories, Security, YumError};
+pub use yum::{Advisories, YumError};

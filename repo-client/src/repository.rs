@@ -2,7 +2,6 @@
 
 use crate::source::ShownAddresses;
 use crate::verify::PackageKeys;
-use crate::yum::Security;
 use memmap2::Mmap;
 use std::fmt;
 use std::fs::File;
@@ -11,6 +10,18 @@ use std::path::{Path, PathBuf};
 use vzpkg_metadata::RepoId;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::index::{Index, IndexError};
+
+/// Which updates of a repository are about security, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Security {
+    /// Nobody says.
+    #[default]
+    Unknown,
+    /// All: the signed metadata of an apt archive says that it is one of security updates.
+    All,
+    /// Those that advisories name, which are in this file.
+    Advisories(PathBuf),
+}
 
 /// One repository of a template, ready for the resolver. Debugging shows its addresses without user name and password.
 pub struct Repository {

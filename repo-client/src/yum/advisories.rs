@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vzpkg_metadata::Family;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::version;
@@ -13,18 +13,6 @@ const FORMAT: u32 = 1;
 
 /// Fedora's newest release has 20,000 packages in security advisories after a year: 2 MB.
 const BYTES: u64 = 256 << 20;
-
-/// Which updates of a repository are about security, as far as that is known.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Security {
-    /// Nobody says.
-    #[default]
-    Unknown,
-    /// All: the signed metadata of an apt archive says that it is one of security updates.
-    All,
-    /// Those that advisories name, which are in this file.
-    Advisories(PathBuf),
-}
 
 /// For each name and architecture the versions that advisories name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +53,7 @@ impl Advisories {
         compare(newest, than).is_gt().then_some(newest)
     }
 
-    /// Reads the file of [`Security::Advisories`].
+    /// Reads the file of [`Security::Advisories`](crate::Security::Advisories).
     ///
     /// # Errors
     /// [`FileError`] where it cannot be read, or is none of this vzpkg.

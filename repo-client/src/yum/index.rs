@@ -3,12 +3,12 @@
 use super::place::Place;
 use super::root::{NewRoot, identity};
 use super::state::{Named, State};
-use super::{Advisories, Security, Work, YumError};
+use super::{Advisories, Work, YumError};
 use crate::decompress::{self, Compression};
 use crate::download::{self, Item};
 use crate::error::{FetchError, RepositoryProblem};
 use crate::index_file::{self, Original};
-use crate::repository::MappedIndex;
+use crate::repository::{MappedIndex, Security};
 use crate::source::BaseUrl;
 use crate::verify::freshness;
 use std::collections::BTreeSet;

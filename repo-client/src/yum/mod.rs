@@ -31,7 +31,7 @@ use crate::error::{RepositoryError, RepositoryProblem};
 use crate::guard;
 use crate::options::Refresh;
 use crate::report::Loaded;
-use crate::repository::{MappedIndex, Repository};
+use crate::repository::{MappedIndex, Repository, Security};
 use crate::retry::{self, Torn};
 use crate::source::BaseUrl;
 use crate::transport::Stop;
@@ -48,7 +48,7 @@ use vzpkg_metadata::yum::repomd::RepomdError;
 use vzpkg_metadata::yum::updateinfo::UpdateinfoError;
 use vzpkg_metadata::{Arch, durable};
 
-pub use advisories::{Advisories, Security};
+pub use advisories::Advisories;
 pub(crate) use paths::missing_paths;
 pub(crate) use root::{Asked, Known, NewRoot};
 

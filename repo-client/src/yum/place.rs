@@ -3,8 +3,8 @@
 //! The directory's name is made from the template's repository id and a hash of what the line says: two templates that
 //! call different repositories `base0` do not share one.
 
-use super::Security;
 use super::state::State;
+use crate::repository::Security;
 use crate::source::{BaseUrl, FileUrl, UrlError};
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::template::YumSource;

@@ -137,7 +137,7 @@ impl Job<'_> {
         if let (Some(store), false) = (self.store, self.context.settings.dry_run) {
             return Some(store);
         }
-        let files = build_version::files_of(order);
+        let files = order.files();
         let download = self.store.map_or_else(
             || order.transaction.download_size(),
             |store| build_version::to_download(store, order.transaction, files),

@@ -71,11 +71,7 @@ impl Job<'_> {
         if let Some(bad) = rolled_back::find(store, &template, &result)? {
             return self.leave_or_take_again(&head, &bad);
         }
-        let files = if decision.from_nothing {
-            Files::AsNeeded
-        } else {
-            Files::All
-        };
+        let files = Files::of(template.family, !decision.from_nothing);
         let download = build_version::to_download(store, &decision.transaction, files);
         let changes = super::history::changes(&decision.transaction);
         let what = format_args!("{name}: {changes} ({download} to download)");

@@ -47,6 +47,7 @@ always! {
     PlanError => Usage,
     ResolveError => Usage,
     JournalError => Environment,
+    MergeError => Environment,
 }
 
 impl From<FileError> for CommandError {
@@ -425,12 +426,6 @@ impl From<MaterializeError> for CommandError {
             MaterializeError::File(error) => error.into(),
             other @ MaterializeError::Stubs(_) => Self::new(Kind::Environment, other),
         }
-    }
-}
-
-impl From<MergeError> for CommandError {
-    fn from(error: MergeError) -> Self {
-        Self::new(Kind::Environment, error)
     }
 }
 

@@ -39,6 +39,13 @@ pub(crate) struct Order<'a> {
     pub(crate) why: &'a str,
 }
 
+impl Order<'_> {
+    /// Which package files it needs.
+    pub(crate) fn files(&self) -> Files {
+        Files::of(self.transaction.family, self.base.is_some())
+    }
+}
+
 /// The epoch of a build from repositories: `SOURCE_DATE_EPOCH`, else the newest date they were signed with.
 pub(crate) fn epoch(context: &Context, repositories: &[Repository]) -> i64 {
     let newest = repositories.iter().map(|repository| repository.date).max();
@@ -58,9 +65,21 @@ pub(crate) enum Files {
     All,
 }
 
+impl Files {
+    /// What a build gets: an update is carried out by the tree's own package manager, and so is every build of rpm
+    /// packages.
+    pub(crate) fn of(family: Family, on_a_base: bool) -> Self {
+        if on_a_base || family == Family::Rpm {
+            Self::All
+        } else {
+            Self::AsNeeded
+        }
+    }
+}
+
 /// The file of a package below the root.
-pub(crate) fn package_file(store: &Store, family: Family, package: &PackageRef) -> PathBuf {
-    let name = format!("{}.{}", package.sha256, family.extension());
+pub(crate) fn package_file(store: &Store, family: Family, sha256: &Digest) -> PathBuf {
+    let name = format!("{sha256}.{}", family.extension());
     store.layout.packages().join(name)
 }
 
@@ -69,7 +88,7 @@ pub(crate) fn to_download(store: &Store, transaction: &Transaction, files: Files
     let coming = transaction.incoming().map(|step| &step.package);
     coming
         .filter(|package| is_wanted(store, package, files))
-        .filter(|package| !package_file(store, transaction.family, package).exists())
+        .filter(|package| !package_file(store, transaction.family, &package.sha256).exists())
         .map(|package| package.size)
         .sum()
 }
@@ -144,7 +163,7 @@ fn make<T>(
     order: &Order<'_>,
     builder: Builder<'_, T>,
 ) -> CommandResult<T> {
-    let files = files_of(order);
+    let files = order.files();
     match make_with(context, store, client, progress, order, builder, files)? {
         Ok(made) => Ok(made),
         // A few packages go through the package manager itself (colliding paths), which wants their files.
@@ -155,16 +174,6 @@ fn make<T>(
             )??)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Which files an order needs: an update is carried out by the tree's own package manager, and so is every build of rpm
-/// packages.
-pub(crate) fn files_of(order: &Order<'_>) -> Files {
-    if order.base.is_some() || order.transaction.family == Family::Rpm {
-        Files::All
-    } else {
-        Files::AsNeeded
     }
 }
 

@@ -1,15 +1,17 @@
 //! Containers of this node: joins the rows of the database with the runtime, which knows no store.
 
-use super::node;
+use super::{node, node_files};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vzpkg_cache::store::{ContainerRow, GuardName, Store};
-use vzpkg_metadata::{ContainerId, Digest};
+use vzpkg_metadata::template::Template;
+use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::{
-    self, Config, ContainerError, ContainerPaths, ContainerState, RunState, StartSpec,
+    self, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState, StartSpec,
+    UserNamespace,
 };
 use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
 use vzpkg_runtime::rootfs::{self, Lower, Tier};
@@ -93,6 +95,38 @@ pub(crate) fn lower(
 ) -> CommandResult<(Tier, Lower)> {
     let tier = tier(context, store)?;
     Ok((tier, store.lower(tree, tier)?))
+}
+
+/// Makes the private area of a container whose row is there: its ids, and the tree it is linked to, are the row's. `shape`
+/// changes its configuration before.
+///
+/// # Errors
+/// What the store or the file system says; the row stays.
+pub(crate) fn make(
+    context: &Context,
+    store: &Store,
+    template: &Template,
+    row: &ContainerRow,
+    shape: impl FnOnce(&mut Config),
+) -> CommandResult {
+    let user_namespace = match row.first_uid {
+        0 => UserNamespace::Host,
+        first_id => UserNamespace::Private { first_id },
+    };
+    let mut config = Config::new(row.id.clone(), context.clock.now, user_namespace);
+    shape(&mut config);
+    let machine_id = node_files::new_machine_id()?;
+    let files: Vec<NodeFile> = node_files::of(template, &config.hostname, Some(&machine_id))
+        .into_iter()
+        .map(|file| NodeFile {
+            path: RelPath::parse(file.path.as_bytes()).unwrap_or_default(),
+            mode: file.mode,
+            content: file.content,
+        })
+        .collect();
+    let root = store.images.root(&row.link)?;
+    let paths = paths(context, store, &row.id);
+    Ok(container::create(&paths, &config, &root, &files)?)
 }
 
 /// Starts a container and returns the host's pid of its init. An interrupted relink is finished first.

@@ -8,11 +8,11 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::held_back::HeldBack;
 use std::collections::BTreeMap;
 use vzpkg_cache::store::{Store, VersionRecord};
-use vzpkg_metadata::PackagePattern;
 use vzpkg_metadata::lock::{Ids, Lock};
 use vzpkg_metadata::saved_plan::SavedPlan;
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::Transaction;
+use vzpkg_metadata::{PackageName, PackagePattern};
 use vzpkg_repo_client::Repository;
 
 /// What an update is asked to do.
@@ -113,16 +113,19 @@ pub(crate) fn decide(
         }
         Wish::Security => {
             security::check_known(template, repositories)?;
-            let targets = security::updates(&base.lock, repositories, &holds)?;
+            let mut targets = security::updates(&base.lock, repositories)?;
+            held.retain(|held| {
+                let mut targets = targets.iter();
+                targets.any(|target| target.name == held.name.as_str())
+            });
+            targets.retain(|target| {
+                let name = target.name.parse::<PackageName>();
+                let is_held = |name| holds.iter().any(|hold| hold.pattern.matches(&name));
+                !name.is_ok_and(is_held)
+            });
             let fitting = security::fit(question, base, &targets)?;
             decision.transaction = fitting.transaction;
             decision.left_out = fitting.left_out;
-            let unheld = security::updates(&base.lock, repositories, &[])?;
-            held.retain(|held| {
-                unheld
-                    .iter()
-                    .any(|target| target.name == held.name.as_str())
-            });
         }
         Wish::ToLock(lock) => {
             decision.transaction = to_lock(template, store, repositories, base, lock)?;
@@ -159,8 +162,6 @@ fn to_lock(
     let from = Sources::new(Some(store), repositories, family, &own)?;
     let mut missing = Missing::new();
     let transaction = from.transaction(Some(&base.lock), lock, &mut missing)?;
-    if missing.is_empty() {
-        return Ok(transaction);
-    }
-    Err(sources::nowhere(template, missing))
+    sources::check_found(template, missing)?;
+    Ok(transaction)
 }

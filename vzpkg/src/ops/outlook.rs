@@ -73,7 +73,7 @@ pub(crate) fn of(
         rolled_back::find(store, &template, &result)?
     };
     let security = if security::is_known(&repositories) {
-        Some(security::updates(&base.lock, &repositories, &[])?)
+        Some(security::updates(&base.lock, &repositories)?)
     } else {
         None
     };

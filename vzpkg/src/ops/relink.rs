@@ -7,6 +7,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use std::io::Read;
 use vzpkg_cache::merge::{self, MergeReport};
 use vzpkg_cache::store::{ContainerRow, Database, GuardName, Store};
+use vzpkg_metadata::tree::Tree;
 use vzpkg_metadata::{ContainerId, Digest};
 use vzpkg_runtime::container::{
     self, Intent, JournalError, Link, LinkJournal, ObjectSource, Recovered, RelinkTools, RunState,
@@ -230,7 +231,8 @@ fn move_stopped(
         tree: row.link,
         generation: row.generation,
     };
-    let merged = plan(store, row, &paths, from, to, direction)?;
+    let trees = Trees::read(store, &from.tree, &to)?;
+    let merged = plan(store, row, &paths, from, &trees, direction)?;
     no_obstacle(&row.id, &merged.report)?;
     if !context.settings.dry_run {
         let (objects, journal) = (StoreObjects(store), Journal(&store.db));
@@ -256,20 +258,37 @@ pub(super) fn no_obstacle(id: &ContainerId, report: &MergeReport) -> CommandResu
     })
 }
 
-/// What a container needs in its upper to stand on `to`.
+/// The tree that a container leaves and the one it goes to.
+pub(super) struct Trees {
+    pub(super) from: Tree,
+    pub(super) to: Tree,
+}
+
+impl Trees {
+    /// Reads both images.
+    ///
+    /// # Errors
+    /// [`Kind::Verification`] where one is damaged.
+    pub(super) fn read(store: &Store, from: &Digest, to: &Digest) -> CommandResult<Self> {
+        Ok(Self {
+            from: store.images.read(from)?,
+            to: store.images.read(to)?,
+        })
+    }
+}
+
+/// What a container needs in its upper to stand on the tree it goes to.
 ///
 /// # Errors
-/// Where a tree or a private file cannot be read.
+/// Where a private file cannot be read.
 pub(super) fn plan(
     store: &Store,
     row: &ContainerRow,
     paths: &container::ContainerPaths,
     from: Link,
-    to: Digest,
+    trees: &Trees,
     direction: Direction,
 ) -> CommandResult<merge::Merge> {
-    let from_tree = store.images.read(&from.tree)?;
-    let to_tree = store.images.read(&to)?;
     let private = UpperDir::open(&paths.upper()).map_err(container::ContainerError::from)?;
     let upper = private.scan().map_err(container::ContainerError::from)?;
     let objects = StoreObjects(store);
@@ -285,8 +304,8 @@ pub(super) fn plan(
     });
     let input = merge::MergeInput {
         family: version.lock.family,
-        from: &from_tree,
-        to: &to_tree,
+        from: &trees.from,
+        to: &trees.to,
         upper: &upper,
         private: &private,
         objects: kept.as_ref().map_or(&objects, |kept| kept),

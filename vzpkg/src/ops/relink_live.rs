@@ -1,7 +1,7 @@
 //! Moving a running container: plan and try again while it changes under the plan, services that are tied to the version
 //! stopped and started, and what a person wants to know before and after.
 
-use super::relink::{Direction, Journal, StoreObjects, plan};
+use super::relink::{Direction, Journal, StoreObjects, Trees, plan};
 use super::{containers, node};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use vzpkg_cache::merge::MergeReport;
 use vzpkg_cache::store::{ContainerRow, Store};
+use vzpkg_cache::tree::diff::diff;
 use vzpkg_metadata::{Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::live::{self, LiveTarget, Manager, Moved, Process, Watch};
@@ -101,14 +102,18 @@ impl Journey<'_> {
             generation: from.generation + 1,
             shared: Some(containers::shared_mounts(self.context)),
         };
-        let differing = self.differing(&from.tree, &to)?;
+        let trees = Trees::read(self.store, &from.tree, &to)?;
+        let differing: BTreeSet<RelPath> = diff(&trees.from, &trees.to)
+            .into_iter()
+            .map(|difference| difference.path)
+            .collect();
         let mut why = None;
         for _ in 0..ATTEMPTS {
             node::check_interrupt(self.context)?;
             let upper =
                 UpperDir::open(&self.paths.upper()).map_err(container::ContainerError::from)?;
             let watch = Watch::new(&upper, &differing).map_err(|error| self.unreadable(&error))?;
-            let merged = plan(self.store, self.row, self.paths, from, to, direction)?;
+            let merged = plan(self.store, self.row, self.paths, from, &trees, direction)?;
             super::relink::no_obstacle(&self.row.id, &merged.report)?;
             let seen = live::census(self.paths, self.init, &merged.plan)?;
             let bound: Vec<Process> = seen.iter().filter(|one| one.is_bound()).cloned().collect();
@@ -155,14 +160,6 @@ impl Journey<'_> {
         CommandError::message(Kind::Environment, what)
     }
 
-    /// The paths in which two versions differ.
-    fn differing(&self, from: &Digest, to: &Digest) -> CommandResult<BTreeSet<RelPath>> {
-        let from = self.store.images.read(from)?;
-        let to = self.store.images.read(to)?;
-        let differences = vzpkg_cache::tree::diff::diff(&from, &to);
-        Ok(differences.into_iter().map(|one| one.path).collect())
-    }
-
     /// Stops the services of tied processes; refused where one belongs to none, or without `restart`.
     fn stop_services(&mut self, bound: &[Process], restart: bool) -> CommandResult {
         let homeless: Vec<&Process> = bound
@@ -177,12 +174,7 @@ impl Journey<'_> {
             };
             return Err(self.tied(bound, why));
         }
-        let mut services: Vec<String> = bound
-            .iter()
-            .filter_map(|process| live::service_of(self.init, process))
-            .collect();
-        services.sort();
-        services.dedup();
+        let services = self.services_of(bound);
         for service in &services {
             if !self.stopped.contains(service) {
                 self.stopped.push(service.clone());
@@ -199,6 +191,15 @@ impl Journey<'_> {
             &services,
         )?;
         Ok(())
+    }
+
+    /// The services that processes belong to, each once, sorted.
+    fn services_of(&self, processes: &[Process]) -> Vec<String> {
+        let services: BTreeSet<String> = processes
+            .iter()
+            .filter_map(|process| live::service_of(self.init, process))
+            .collect();
+        services.into_iter().collect()
     }
 
     fn manager(&self) -> Manager {
@@ -239,14 +240,8 @@ impl Journey<'_> {
         seen: &[Process],
         differing: &BTreeSet<RelPath>,
     ) -> Live {
-        let mut restarted: Vec<String> = bound
-            .iter()
-            .filter_map(|process| live::service_of(self.init, process))
-            .collect();
-        restarted.sort();
-        restarted.dedup();
         Live {
-            restarted,
+            restarted: self.services_of(&bound),
             bound,
             old: self.old(seen, differing),
             ..Live::default()

@@ -225,7 +225,7 @@ impl<'a> Repair<'a> {
     ) -> CommandResult<Vec<PathBuf>> {
         let mut wanted = Vec::new();
         for package in packages {
-            let here = build_version::package_file(self.store, family, package);
+            let here = build_version::package_file(self.store, family, &package.sha256);
             wanted.push(if is_right(&here, package) {
                 from(family, package.clone(), None)
             } else {

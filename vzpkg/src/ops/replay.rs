@@ -70,10 +70,8 @@ pub(crate) fn plan(
             transaction,
         });
     }
-    if missing.is_empty() {
-        return Ok(Replay { base, links });
-    }
-    Err(sources::nowhere(template, missing))
+    sources::check_found(template, missing)?;
+    Ok(Replay { base, links })
 }
 
 /// A build gives a package a reason when it brings it, and never again.

@@ -178,8 +178,6 @@ fn find(question: &Question<'_>, store: &Store, plan: &SavedPlan) -> CommandResu
             reason: package.reason.clone(),
         });
     }
-    if missing.is_empty() {
-        return Ok(Transaction { family, steps });
-    }
-    Err(sources::nowhere(template, missing))
+    sources::check_found(template, missing)?;
+    Ok(Transaction { family, steps })
 }

@@ -8,7 +8,7 @@
 use super::plan::{Goal, Question};
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeMap;
-use vzpkg_cache::store::{Hold, VersionRecord};
+use vzpkg_cache::store::VersionRecord;
 use vzpkg_metadata::lock::{Lock, LockedPackage};
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::Transaction;
@@ -22,15 +22,11 @@ pub(crate) fn is_known(repositories: &[Repository]) -> bool {
     repositories.any(|repository| repository.security != Security::Unknown)
 }
 
-/// The packages of `lock` that have security updates, and to which version those go; none that are held.
+/// The packages of `lock` that have security updates, held or not, and to which version those go.
 ///
 /// # Errors
 /// [`Kind::Environment`] for advisories that cannot be read.
-pub(crate) fn updates(
-    lock: &Lock,
-    repositories: &[Repository],
-    holds: &[Hold],
-) -> CommandResult<Vec<Target>> {
+pub(crate) fn updates(lock: &Lock, repositories: &[Repository]) -> CommandResult<Vec<Target>> {
     let mut advisories = Vec::new();
     for repository in repositories {
         if let Security::Advisories(path) = &repository.security {
@@ -39,12 +35,9 @@ pub(crate) fn updates(
     }
     let mut found = BTreeMap::new();
     for package in &lock.packages {
-        let is_held = holds.iter().any(|hold| hold.pattern.matches(&package.name));
-        let update = || {
-            in_archives(lock, repositories, package)
-                .or_else(|| advised(lock, repositories, &advisories, package))
-        };
-        if !is_held && let Some(version) = update() {
+        let update = in_archives(lock, repositories, package)
+            .or_else(|| advised(lock, repositories, &advisories, package));
+        if let Some(version) = update {
             found.insert(package.name.to_string(), Some(version));
         }
     }

@@ -1,5 +1,6 @@
 //! Where the packages of a lock are: in whichever repository has their hash, else on this node, which imported them once.
 
+use super::build_version::{self, Files};
 use super::plan;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeMap;
@@ -147,8 +148,8 @@ impl<'a> Sources<'a> {
         on_a_base: bool,
         missing: &mut Missing,
     ) -> CommandResult<Option<PackageRef>> {
-        // An imported deb package is laid out from its manifest; everything else the package manager does itself.
-        let laid_out = !on_a_base && self.family == Family::Deb;
+        // What is imported is laid out from its manifest; everything else the package manager does itself.
+        let laid_out = Files::of(self.family, on_a_base) == Files::AsNeeded;
         let found = self.find(package, laid_out)?;
         if found.is_none() {
             missing.insert(package.sha256, self.describe(package)?);
@@ -173,8 +174,9 @@ impl<'a> Sources<'a> {
         if let Some(found) = offered(self.repositories, package)? {
             return Ok(Some(found));
         }
-        let file = format!("{}.{}", package.sha256, self.family.extension());
-        let has_file = |store: &Store| store.layout.packages().join(file).exists();
+        let has_file = |store: &Store| {
+            build_version::package_file(store, self.family, &package.sha256).exists()
+        };
         if !without_file && !self.store.is_some_and(has_file) {
             return Ok(None);
         }
@@ -223,17 +225,23 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// What is said of packages that are nowhere.
-pub(crate) fn nowhere(template: &Template, missing: Missing) -> CommandError {
+/// Fails where packages are nowhere.
+///
+/// # Errors
+/// [`Kind::Unmet`], naming all of them.
+pub(crate) fn check_found(template: &Template, missing: Missing) -> CommandResult {
+    if missing.is_empty() {
+        return Ok(());
+    }
     let missing: Vec<String> = missing.into_values().collect();
     let text = format!(
         "the repositories of `{}` do not have what is wanted: {}",
         template.name,
         missing.join("; ")
     );
-    CommandError::message(Kind::Unmet, text).hint(
+    Err(CommandError::message(Kind::Unmet, text).hint(
         "a mirror or snapshot that still has these hashes can be named in the template's `repositories`",
-    )
+    ))
 }
 
 fn offered(

@@ -3,13 +3,13 @@
 use super::Context;
 use crate::cli::{CtCreate, Net, UserNamespace};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, names, node, node_files};
+use crate::ops::{containers, names, node};
 use crate::output::Tone;
 use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
 use vzpkg_metadata::name::Which;
 use vzpkg_metadata::template::TemplateArea;
-use vzpkg_metadata::{ContainerId, RelPath, VersionReference};
-use vzpkg_runtime::container::{self, Config, NodeFile};
+use vzpkg_metadata::{ContainerId, VersionReference};
+use vzpkg_runtime::container;
 
 pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -82,29 +82,15 @@ fn create(
     let (_, location) = node::locate(area, version.name.template.as_str())?;
     let template = node::load(area, &location)?;
     let row = insert_row(context, store, id, version, arguments)?;
-    let user_namespace = match row.first_uid {
-        0 => container::UserNamespace::Host,
-        first_id => container::UserNamespace::Private { first_id },
-    };
-    let mut config = Config::new(id.clone(), context.clock.now, user_namespace);
-    config.network = match arguments.net {
-        Net::Host => container::Network::Host,
-        Net::None => container::Network::None,
-    };
-    if let Some(hostname) = &arguments.hostname {
-        config.hostname.clone_from(hostname);
-    }
-    let machine_id = node_files::new_machine_id()?;
-    let files: Vec<NodeFile> = node_files::of(&template, &config.hostname, Some(&machine_id))
-        .into_iter()
-        .map(|file| NodeFile {
-            path: RelPath::parse(file.path.as_bytes()).unwrap_or_default(),
-            mode: file.mode,
-            content: file.content,
-        })
-        .collect();
-    let root = store.images.root(&version.digest)?;
-    let made = container::create(&paths, &config, &root, &files).map_err(CommandError::from);
+    let made = containers::make(context, store, &template, &row, |config| {
+        config.network = match arguments.net {
+            Net::Host => container::Network::Host,
+            Net::None => container::Network::None,
+        };
+        if let Some(hostname) = &arguments.hostname {
+            config.hostname.clone_from(hostname);
+        }
+    });
     made.inspect_err(|_| drop(store.db.remove_container(id)))
 }
 

@@ -2,6 +2,7 @@
 //! fit together.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::plan::DEFAULT_PRIORITY;
 use crate::ops::sources::{self, Missing, Sources};
 use std::collections::BTreeMap;
 use vzpkg_cache::import::record;
@@ -71,10 +72,8 @@ impl<'a> Way<'a> {
         let mut missing = Missing::new();
         let sources = self.sources(&own)?;
         let transaction = sources.transaction(Some(self.from), &to, &mut missing)?;
-        if missing.is_empty() {
-            return Ok(transaction);
-        }
-        Err(sources::nowhere(self.template, missing))
+        sources::check_found(self.template, missing)?;
+        Ok(transaction)
     }
 
     fn own_packages(&self, to: &Lock) -> CommandResult<IndexBytes> {
@@ -171,7 +170,7 @@ impl<'a> Universe<'a> {
         let repository = vzpkg_resolver::Repository {
             id: "versions".parse()?,
             index: Index::access(&bytes).map_err(|error| bug(&error))?,
-            priority: 99,
+            priority: DEFAULT_PRIORITY,
         };
         let request = Request {
             install,

@@ -3,17 +3,15 @@
 use super::Verdict;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, node, node_files};
+use crate::ops::{containers, node};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use vzpkg_cache::store::{CachedTree, ContainerRow, Follow, Store};
 use vzpkg_metadata::template::Template;
-use vzpkg_metadata::{ContainerId, Digest, RelPath};
-use vzpkg_runtime::container::{
-    self, Config, ExecSpec, Network, NodeFile, StopMode, UserNamespace,
-};
+use vzpkg_metadata::{ContainerId, Digest};
+use vzpkg_runtime::container::{self, Config, ExecSpec, Network, StopMode};
 use vzpkg_runtime::oci::RuntimeBinary;
 
 /// How the names of these containers begin; the number of the process that made them follows.
@@ -112,22 +110,8 @@ impl Trial<'_> {
             first_uid: 0,
             created: context.clock.now,
         })?;
-        let first_id = row.first_uid;
-        let ids = UserNamespace::Private { first_id };
-        let mut config = Config::new(id.clone(), context.clock.now, ids);
-        config.network = Network::None;
-        let machine_id = node_files::new_machine_id()?;
-        let files: Vec<NodeFile> = node_files::of(template, &config.hostname, Some(&machine_id))
-            .into_iter()
-            .map(|file| NodeFile {
-                path: RelPath::parse(file.path.as_bytes()).unwrap_or_default(),
-                mode: file.mode,
-                content: file.content,
-            })
-            .collect();
-        let root = store.images.root(tree)?;
-        let paths = containers::paths(context, store, id);
-        container::create(&paths, &config, &root, &files)?;
+        let alone = |config: &mut Config| config.network = Network::None;
+        containers::make(context, store, template, &row, alone)?;
         containers::start(context, store, id, self.runtime)?;
         Ok(())
     }
