@@ -3,19 +3,18 @@
 use super::asked::{Answer, New};
 use super::config::{AptUpstream, Part};
 use super::error::MirrorError;
-use super::list::{Entry, Kind, ListWriter};
+use super::indexed::PackageIndex;
+use super::list::{Kind, ListWriter};
 use super::record::{Checked, Root, Server};
 use super::work::{self, Job, Work};
-use crate::apt::{self, Asked, Known, NewRelease, Packed};
+use crate::apt::{self, Asked, Known, NewRelease};
 use crate::decompress::Compression;
 use crate::download::{self, Item};
 use crate::error::{FetchError, RepositoryProblem};
-use crate::source::{self, BaseUrl};
-use std::fs::File;
+use crate::source::BaseUrl;
 use vzpkg_metadata::apt::release::Release;
-use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::template::AptSource;
-use vzpkg_metadata::{Arch, Digest, limits};
+use vzpkg_metadata::{Arch, Digest, Family};
 
 /// Forms of an index that clients ask for, the fastest to unpack first; the plain one only where there is no other.
 const FORMS: [&str; 5] = [".zst", ".gz", ".xz", ".bz2", ""];
@@ -115,35 +114,30 @@ impl Suite {
         Ok(apt::remember(work.context, &self.source, &self.new)?)
     }
 
-    /// Brings the signed files and the indexes here and lists them, then the packages.
-    pub(super) fn list(
+    /// Brings the signed files and the indexes here and lists them; the indexes of packages.
+    pub(super) fn fetch(
         &self,
-        work: &Work<'_>,
-        part: &Part,
+        job: &Job<'_>,
         upstream: &AptUpstream,
         list: &mut ListWriter,
-    ) -> Result<(), MirrorError> {
-        let job = Job { work, part };
+    ) -> Result<Vec<PackageIndex>, MirrorError> {
         for (name, bytes) in &self.new.files {
             job.keep(&self.below(name), bytes, list)?;
         }
         let release = &self.new.release;
         let mut packages = Vec::new();
         for (component, arch, stem) in package_stems(release, upstream, self.is_flat()) {
-            let forms = self.fetch_forms(&job, upstream, &stem, list)?;
+            let forms = self.fetch_forms(job, upstream, &stem, list)?;
             let Some(form) = forms.into_iter().next() else {
                 let problem = RepositoryProblem::NoIndex { component, arch };
                 return Err(work::error(&self.source.id, &self.base, problem));
             };
-            packages.push(form);
+            packages.push(self.package_index(job, form));
         }
         for stem in translation_stems(release, upstream) {
-            self.fetch_forms(&job, upstream, &stem, list)?;
+            self.fetch_forms(job, upstream, &stem, list)?;
         }
-        for form in packages {
-            self.list_packages(&job, &form, list)?;
-        }
-        Ok(())
+        Ok(packages)
     }
 
     fn is_flat(&self) -> bool {
@@ -237,48 +231,20 @@ impl Suite {
         Ok(())
     }
 
-    fn list_packages(
-        &self,
-        job: &Job<'_>,
-        form: &Form,
-        list: &mut ListWriter,
-    ) -> Result<(), MirrorError> {
-        let path = job.work.layout.file(Kind::Metadata, &form.digest);
-        let file = File::open(&path).map_err(FileError::on("read", &path))?;
+    fn package_index(&self, job: &Job<'_>, form: Form) -> PackageIndex {
         let compressed = Compression::of_name(&form.name) != Compression::None;
-        let signed = if compressed {
-            form.plain
-        } else {
-            Some(form.size)
-        };
-        let packed = Packed {
-            name: &form.name,
-            file,
-            size: signed.map(|size| size.min(limits::INDEX_BYTES)),
-        };
-        let mut failed = Ok(());
-        apt::each_package(packed, &mut |record| {
-            if failed.is_ok() {
-                failed = source::checked_location(record.location)
-                    .map_err(MirrorError::from)
-                    .and_then(|path| job.below(path))
-                    .and_then(|path| {
-                        list.add(&Entry {
-                            digest: record.sha256,
-                            size: record.size,
-                            kind: Kind::Deb,
-                            path,
-                            package: Some([
-                                record.name.to_owned(),
-                                record.version.to_string(),
-                                record.arch.to_owned(),
-                            ]),
-                        })
-                    });
-            }
-        })
-        .map_err(|problem| work::error(&self.source.id, &self.base, problem))?;
-        failed
+        PackageIndex {
+            family: Family::Deb,
+            path: job.work.layout.file(Kind::Metadata, &form.digest),
+            open_size: if compressed {
+                form.plain
+            } else {
+                Some(form.size)
+            },
+            name: form.name,
+            repository: self.source.id.clone(),
+            place: self.base.clone(),
+        }
     }
 }
 

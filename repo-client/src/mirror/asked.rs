@@ -3,9 +3,10 @@
 use super::apt::{self, Suite};
 use super::config::{MirrorConfig, Part, Upstream};
 use super::error::MirrorError;
+use super::indexed::PackageIndex;
 use super::list::ListWriter;
 use super::record::{Checked, Root, Server};
-use super::work::Work;
+use super::work::{Job, Work};
 use super::yum::{self, Repo};
 use std::collections::BTreeMap;
 use std::thread;
@@ -122,14 +123,20 @@ impl Asked<'_, New> {
         }
     }
 
-    /// Brings its metadata here and lists it, then its packages.
-    pub(super) fn list(&self, work: &Work<'_>, list: &mut ListWriter) -> Result<(), MirrorError> {
+    /// Brings its metadata here and lists it; the indexes of its packages.
+    pub(super) fn fetch(
+        &self,
+        work: &Work<'_>,
+        list: &mut ListWriter,
+    ) -> Result<Vec<PackageIndex>, MirrorError> {
+        let job = Job {
+            work,
+            part: self.part,
+        };
         match (&self.of, &self.part.upstream) {
-            (New::Apt(suite), Upstream::Apt(upstream)) => {
-                suite.list(work, self.part, upstream, list)
-            }
-            (New::Yum(repo), _) => repo.list(work, self.part, list),
-            (New::Apt(_), Upstream::Yum(_)) => Ok(()),
+            (New::Apt(suite), Upstream::Apt(upstream)) => suite.fetch(&job, upstream, list),
+            (New::Yum(repo), _) => Ok(vec![repo.fetch(&job, list)?]),
+            (New::Apt(_), Upstream::Yum(_)) => Ok(Vec::new()),
         }
     }
 }

@@ -178,6 +178,13 @@ impl MirrorConfig {
         }
     }
 
+    /// Whether the addresses of this repository come from lists of mirrors.
+    pub(super) fn has_mirror_list(&self, directory: &str) -> bool {
+        let mut parts = self.parts.iter();
+        let part = parts.find(|part| part.directory == directory);
+        part.is_some_and(|part| part.upstream.urls().next().is_none())
+    }
+
     fn only(&self) -> Option<&Part> {
         self.parts.first().filter(|part| part.directory.is_empty())
     }

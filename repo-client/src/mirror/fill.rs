@@ -1,22 +1,19 @@
 //! Brings the packages of a list here: those that are missing, in parallel, as the list is read.
 
-use super::config::{MirrorConfig, Upstream};
+use super::config::MirrorConfig;
 use super::error::MirrorError;
-use super::list::{Entry, Kind, ListReader};
+use super::list::{Kind, ListReader};
+use super::places::Places;
 use super::tree;
 use super::work::Work;
-use crate::download::{self, Item, Outcome};
+use crate::download::{self, Outcome};
 use crate::error::FetchError;
 use crate::pool;
-use crate::source::BaseUrl;
 use crate::transport::Stop;
-use crate::verify::keyring;
-use crate::verify::{self, PackageKeys, Policy};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use vzpkg_metadata::durable;
-use vzpkg_metadata::transaction::PackageRef;
 use vzpkg_metadata::{ByteSize, Digest};
 
 /// What was fetched.
@@ -49,12 +46,6 @@ impl Trusted {
     }
 }
 
-/// Addresses and package keys of each part, by its directory.
-struct Source {
-    bases: Vec<BaseUrl>,
-    keys: Option<PackageKeys>,
-}
-
 /// Brings every package of `list` here and hashes it, but those that `trusted` knows. `mirrors` are the addresses of yum
 /// parts, by directory, as their mirror lists say today.
 pub(super) fn packages(
@@ -73,8 +64,8 @@ pub(super) fn packages(
             (count, bytes) = (count.saturating_add(1), bytes.saturating_add(entry.size));
         }
     }
-    let sources = sources(work, config, mirrors)?;
-    let (layout, config) = (work.layout.clone(), config.clone());
+    let places = Places::new(work, config, mirrors)?;
+    let layout = work.layout.clone();
     let wanted = ListReader::open(list)?.filter_map(move |entry| match entry {
         Ok(entry) if entry.kind == Kind::Metadata => None,
         Ok(entry) => {
@@ -87,7 +78,7 @@ pub(super) fn packages(
     if count > 0 {
         work.context.reporter.started(count, ByteSize(bytes));
     }
-    let (context, layout) = (Arc::clone(work.context), work.layout.clone());
+    let context = Arc::clone(work.context);
     let mut fetched = Fetched::default();
     let mut account = |size: Option<u64>| {
         fetched.files = fetched.files.saturating_add(u64::from(size.is_some()));
@@ -97,25 +88,9 @@ pub(super) fn packages(
     // One of its own: a failure here ends this batch and nothing else.
     let stop = Stop::new(&work.context.options.cancel);
     let done = pool::stream(wanted, threads, &stop, &mut account, move |entry, stop| {
-        let text = entry.shown();
-        let (part, location) = config
-            .part_of(&text)
-            .ok_or_else(|| MirrorError::Config(format!("`{text}` belongs to no repository")))?;
-        let source = sources.get(&part.directory);
-        let bases = source.map_or(&[][..], |source| source.bases.as_slice());
-        let urls = bases.iter().map(|base| base.append(location));
-        let item = Item {
-            name: name(&entry),
-            urls: urls.collect::<Result<_, _>>()?,
-            digest: entry.digest,
-            size: entry.size,
-            target: layout.file(entry.kind, &entry.digest),
-            signed: Vec::new(),
-        };
+        let item = places.item(&[&entry])?;
         let outcome = download::download(&context, stop, &item)?;
-        if let Some(keys) = source.and_then(|source| source.keys.as_ref()) {
-            check_signature(&item.target, &entry, keys, context.options.now)?;
-        }
+        places.check_signature(&item.target, &entry, context.options.now)?;
         if outcome == Outcome::Fetched {
             context.reporter.file_finished(&item.name);
         }
@@ -128,70 +103,4 @@ pub(super) fn packages(
         None => Err(FetchError::Cancelled.into()),
         Some(done) => done.map(|()| fetched),
     }
-}
-
-fn name(entry: &Entry) -> String {
-    match &entry.package {
-        Some(names) => crate::source::shown(&names.join(" ")),
-        None => entry.shown(),
-    }
-}
-
-fn sources(
-    work: &Work<'_>,
-    config: &MirrorConfig,
-    mirrors: &BTreeMap<String, Vec<String>>,
-) -> Result<BTreeMap<String, Source>, MirrorError> {
-    let mut sources = BTreeMap::new();
-    for part in &config.parts {
-        let listed = mirrors.get(&part.directory);
-        let urls: Vec<&String> = match (&part.upstream, listed) {
-            (Upstream::Yum(_), Some(listed)) => listed.iter().collect(),
-            _ => part.upstream.urls().collect(),
-        };
-        let bases = urls.into_iter().map(|url| BaseUrl::parse(url));
-        let bases = bases.collect::<Result<_, _>>()?;
-        let keys = if part.trust.unsigned_metadata && !part.trust.trusted {
-            let policy = if part.trust.legacy_signatures {
-                Policy::Legacy
-            } else {
-                Policy::Standard
-            };
-            let pins = part.pins(work.home)?;
-            let ring = keyring::find(work.context, work.stop, &pins, policy);
-            Some(PackageKeys::new(ring, policy))
-        } else {
-            None
-        };
-        sources.insert(part.directory.clone(), Source { bases, keys });
-    }
-    Ok(sources)
-}
-
-/// Where nobody signs the index, the package proves itself.
-fn check_signature(
-    path: &Path,
-    entry: &Entry,
-    keys: &PackageKeys,
-    now: i64,
-) -> Result<(), MirrorError> {
-    let wrong = || MirrorError::Config(format!("`{}` has an impossible name", entry.shown()));
-    let Some([name, version, arch]) = &entry.package else {
-        return Ok(());
-    };
-    let package = PackageRef {
-        name: name.parse().ok().ok_or_else(wrong)?,
-        arch: arch.parse().ok().ok_or_else(wrong)?,
-        version: version.clone(),
-        sha256: entry.digest,
-        size: ByteSize(entry.size),
-        installed_size: ByteSize(0),
-        repository: None,
-        location: String::new(),
-    };
-    let checked = verify::rpm_package(path, &package, keys, now);
-    checked.map(drop).map_err(|source| {
-        let name = package.to_string();
-        MirrorError::Fetch(FetchError::Signature { name, source })
-    })
 }

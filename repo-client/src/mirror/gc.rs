@@ -1,5 +1,8 @@
 //! Removes states that nothing refers to, and the files that only they named.
 //!
+//! What a sync brought that has not come to its end stays, so that it can go on: the packages of its list, and every
+//! metadata file that nobody names while there is such a sync, for which of them are its own is not written down.
+//!
 //! Runs alone: every sync and every publication holds the guard shared. The header of a state goes first, without which
 //! it is none, and its list last: a kill in between leaves what the next collection finds again.
 
@@ -36,6 +39,8 @@ struct Survey {
     stay: Vec<Digest>,
     /// Lists that nothing refers to.
     unused: Vec<(Home, PathBuf)>,
+    /// Whether a sync of some mirror shall go on.
+    begun: bool,
 }
 
 impl Mirrors {
@@ -72,7 +77,9 @@ impl Mirrors {
                 durable::remove_unsynced(list)?;
             }
         }
-        self.remove_metadata(&survey.stay, dry_run, &mut collected)?;
+        if !survey.begun {
+            self.remove_metadata(&survey.stay, dry_run, &mut collected)?;
+        }
         if !dry_run {
             self.drop_carried()?;
         }
@@ -83,11 +90,20 @@ impl Mirrors {
         let mut survey = Survey::default();
         for name in self.names()? {
             let home = self.home(&name)?;
-            let in_use = Refs::read(&home)?.in_use();
+            let refs = Refs::read(&home)?;
+            let mut in_use = refs.in_use();
             for state in &in_use {
                 for entry in ListReader::open(&home.list(state))? {
                     survey.stay.push(entry?.digest);
                 }
+            }
+            survey.begun |= refs.begun.is_some();
+            if let Some(list) = refs.begun_list() {
+                // One that a power cut damaged keeps what it still names.
+                let entries = ListReader::open(&home.list(&list)).into_iter().flatten();
+                let entries = entries.filter_map(Result::ok);
+                survey.stay.extend(entries.map(|entry| entry.digest));
+                in_use.insert(list);
             }
             let unused = lists(&home)?.into_iter();
             let unused =

@@ -8,7 +8,7 @@
 //! mirror/<name>/lock               one process at a time changes this mirror
 //! mirror/<name>/states/<id>.files  the files of one state: hash, size, path; <id> is the hash of this list
 //! mirror/<name>/states/<id>.json   when it was judged and who signed it; written last: without it the state is none
-//! mirror/<name>/refs.json          the newest state, what was published when, snapshots
+//! mirror/<name>/refs.json          the newest state, what was published when, snapshots, a sync that shall go on
 //! mirror/<name>/checked.json       what the servers said last; only a hint
 //! mirror/<name>/trees/<id>.<n>/    a state as upstream lays it out, of hard links
 //! mirror/<name>/published          → trees/<id>.<n>: what clients read
@@ -29,9 +29,12 @@ mod diff;
 mod error;
 mod fill;
 mod gc;
+mod indexed;
 mod layout;
 mod list;
+mod places;
 mod record;
+mod repair;
 mod serve;
 mod sync;
 mod tree;
@@ -47,7 +50,7 @@ pub use gc::Collected;
 pub use record::{Publication, Root, State};
 pub use serve::Server;
 pub use sync::Synced;
-pub use verify::Verified;
+pub use verify::{Repair, Verified};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -242,13 +245,18 @@ impl Mirrors {
         let _shared = self.guard(Share::Shared)?;
         let _guard = guard::lock(&self.context, stop, &home.directory)?;
         durable::create_directories(&self.context.options.index_dir, 0o755)?;
-        sync::sync(&Work {
+        sync::sync(&self.work(&home, stop))
+    }
+
+    /// What every step of work on one mirror shares.
+    fn work<'a>(&'a self, home: &'a Home, stop: &'a Stop) -> Work<'a> {
+        Work {
             context: &self.context,
             stop,
             layout: &self.layout,
-            home: &home,
+            home,
             fetching: &self.fetching,
-        })
+        }
     }
 
     /// Removes a mirror with its states and snapshots. Files that nothing else names are removed by `gc`.

@@ -76,6 +76,16 @@ pub(super) struct Refs {
     pub(super) pinned: bool,
     /// States that were rolled back: a sync publishes only what is another.
     pub(super) rolled_back: BTreeSet<Digest>,
+    /// A sync that has not come to its end, and shall go on where it was.
+    #[serde(default)]
+    pub(super) begun: Option<Begun>,
+}
+
+/// What a sync that was killed, or failed, was about to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// The list of its files, once that was complete.
+    pub(super) list: Option<Digest>,
 }
 
 /// What the servers said last. Only a hint.
@@ -142,6 +152,19 @@ impl Refs {
         self.history.last().map(|publication| publication.state)
     }
 
+    /// Writes that a sync has come so far; no more than once for each step of it.
+    pub(super) fn note_begun(
+        &mut self,
+        home: &Home,
+        begun: Option<Begun>,
+    ) -> Result<(), FileError> {
+        if self.begun == begun {
+            return Ok(());
+        }
+        self.begun = begun;
+        self.write(home)
+    }
+
     pub(super) fn publish(&mut self, state: Digest, at: i64) {
         self.history.push(Publication { state, at });
         let excess = self.history.len().saturating_sub(HISTORY);
@@ -160,11 +183,22 @@ impl Refs {
         others.find(|state| !self.rolled_back.contains(state))
     }
 
+    /// The state that was published before this one, rolled back or not.
+    pub(super) fn before(&self) -> Option<Digest> {
+        let mut latest = self.history.iter().rev().skip(1);
+        latest.next().map(|publication| publication.state)
+    }
+
     /// Every state that is still of use: what is published and could be returned to, the newest, and all snapshots.
     pub(super) fn in_use(&self) -> BTreeSet<Digest> {
         let snapshots = self.snapshots.values().map(|snapshot| snapshot.state);
         let states = self.published().into_iter().chain(self.earlier());
         states.chain(self.newest).chain(snapshots).collect()
+    }
+
+    /// The list of a sync that shall go on, unless it became a state.
+    pub(super) fn begun_list(&self) -> Option<Digest> {
+        self.begun.as_ref().and_then(|begun| begun.list)
     }
 }
 

@@ -8,17 +8,18 @@
 //! publish    trees/<id>.<n>, one sync, the link
 //! ```
 //!
-//! Upstream may change while its files are fetched. Then something that the old root names is gone or is another file:
+//! From `list` on, `refs.json` says that a sync was begun: what it brought stays when others collect, and the next sync
+//! goes on with it. Upstream may change while its files are fetched. Then something that the old root names is gone or is another file:
 //! the roots are asked again, and if they are new, so is the list.
 
 use super::asked::{self, Answer, Asked, New};
 use super::config::MirrorConfig;
 use super::error::MirrorError;
 use super::fill::{self, Fetched, Trusted};
-use super::list::ListWriter;
-use super::record::{Checked, Refs, State};
+use super::list::{ListWriter, Summary};
+use super::record::{Begun, Checked, Refs, State};
 use super::tree;
-use super::work::Work;
+use super::work::{Job, Work};
 use std::fs::{self, File};
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
@@ -80,6 +81,7 @@ fn unchanged(
     asked: Vec<Asked<'_, Answer>>,
 ) -> Result<Synced, MirrorError> {
     let state = State::read(work.home, &newest)?;
+    refs.note_begun(work.home, None)?;
     let published = publish_newest(work, refs, newest)?;
     checked.at = work.context.options.now;
     let servers = asked.into_iter().filter_map(|asked| match asked.of {
@@ -103,11 +105,14 @@ fn update(
     roots: &[Asked<'_, New>],
 ) -> Result<Synced, MirrorError> {
     let _turn = super::turn(work.fetching);
-    let mut list = ListWriter::new(&work.home.states())?;
-    for root in roots {
-        root.list(work, &mut list)?;
-    }
-    let summary = list.finish(|id| work.home.list(id))?;
+    // What is brought from here on stays for the next sync, should this one not come to its end.
+    let earlier = refs.begun.clone().unwrap_or_default();
+    refs.note_begun(work.home, Some(earlier))?;
+    let summary = list(work, roots)?;
+    let begun = Begun {
+        list: Some(summary.id),
+    };
+    refs.note_begun(work.home, Some(begun))?;
     // A list that cannot be read proves nothing: everything is hashed again.
     let trusted = refs
         .newest
@@ -139,6 +144,21 @@ fn update(
     })
 }
 
+/// Brings all metadata here and lists the new state: metadata first, then packages.
+fn list(work: &Work<'_>, roots: &[Asked<'_, New>]) -> Result<Summary, MirrorError> {
+    let mut list = ListWriter::new(&work.home.states())?;
+    let mut indexes = Vec::new();
+    for root in roots {
+        let part = root.part;
+        let fetched = root.fetch(work, &mut list)?;
+        indexes.extend(fetched.into_iter().map(|index| (part, index)));
+    }
+    for (part, index) in &indexes {
+        index.list(&Job { work, part }, &mut list)?;
+    }
+    Ok(list.finish(|id| work.home.list(id))?)
+}
+
 /// Makes a complete state last: first its files, then what names them.
 fn commit(
     work: &Work<'_>,
@@ -155,6 +175,7 @@ fn commit(
         root.remember(work)?;
     }
     refs.newest = Some(state.id);
+    refs.begun = None;
     refs.write(work.home)?;
     Ok(state)
 }

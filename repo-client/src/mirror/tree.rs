@@ -71,6 +71,29 @@ pub(super) fn carries(home: &Home) -> bool {
     target.is_some_and(|target| target.ends_with('+'))
 }
 
+/// Paths of the published state that are not the one copy of their file: somebody changed the tree.
+pub(super) fn astray(layout: &Layout, home: &Home) -> Result<Vec<String>, MirrorError> {
+    let Some(state) = published(home)? else {
+        return Ok(Vec::new());
+    };
+    let tree = fs::canonicalize(home.published());
+    let tree = tree.map_err(FileError::on("read", home.published()))?;
+    let identity = |path: &Path| {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let mut astray = Vec::new();
+    for entry in ListReader::open(&home.list(&state))? {
+        let entry = entry?;
+        let stored = identity(&layout.file(entry.kind, &entry.digest));
+        // What is gone from under its hash is told there.
+        if stored.is_some() && identity(&tree.join(entry.path.as_path())) != stored {
+            astray.push(entry.shown());
+        }
+    }
+    Ok(astray)
+}
+
 /// An empty directory of a name that is not in use.
 fn new_directory(trees: &Path, state: &Digest, carries: bool) -> Result<PathBuf, FileError> {
     let end = if carries { "+" } else { "" };

@@ -3,19 +3,17 @@
 use super::asked::{Answer, New};
 use super::config::{Part, YumUpstream};
 use super::error::MirrorError;
+use super::indexed::{PackageIndex, decoded};
 use super::list::{Entry, Kind, ListWriter};
 use super::record::{Checked, Root, Server};
 use super::work::{self, Job, Work};
-use crate::decompress::{self, Compression};
 use crate::download::{self, Item};
 use crate::error::{FetchError, RepositoryProblem};
 use crate::source::{self, BaseUrl, UrlError};
 use crate::yum::{self, Asked, Known, NewRoot, YumError};
-use std::fs::File;
-use vzpkg_metadata::RelPath;
-use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::Family;
 use vzpkg_metadata::template::YumSource;
-use vzpkg_metadata::yum::{primary, repomd};
+use vzpkg_metadata::yum::repomd;
 
 /// One repository as a mirror of it has it now.
 #[derive(Debug)]
@@ -106,19 +104,25 @@ impl Repo {
         Ok(yum::remember(work.context, &self.source, &self.new)?)
     }
 
-    /// Brings the signed file and all that it names here and lists it, then the packages.
-    pub(super) fn list(
+    /// Brings the signed file and all that it names here and lists it; the index of its packages.
+    pub(super) fn fetch(
         &self,
-        work: &Work<'_>,
-        part: &Part,
+        job: &Job<'_>,
         list: &mut ListWriter,
-    ) -> Result<(), MirrorError> {
-        let job = Job { work, part };
+    ) -> Result<PackageIndex, MirrorError> {
         for (name, bytes) in &self.new.files {
             job.keep(&format!("repodata/{name}"), bytes, list)?;
         }
-        self.fetch_named(&job, list)?;
-        self.list_packages(&job, list)
+        self.fetch_named(job, list)?;
+        let named = &self.new.primary;
+        Ok(PackageIndex {
+            family: Family::Rpm,
+            name: named.location.clone(),
+            path: job.work.layout.file(Kind::Metadata, &named.digest),
+            open_size: named.open_size,
+            repository: self.source.id.clone(),
+            place: self.new.bases.first().cloned().unwrap_or_default(),
+        })
     }
 
     fn problem(&self, problem: impl Into<RepositoryProblem>) -> MirrorError {
@@ -160,102 +164,5 @@ impl Repo {
             })?;
         }
         Ok(())
-    }
-
-    fn list_packages(&self, job: &Job<'_>, list: &mut ListWriter) -> Result<(), MirrorError> {
-        let named = &self.new.primary;
-        let path = job.work.layout.file(Kind::Metadata, &named.digest);
-        let file = File::open(&path).map_err(FileError::on("read", &path))?;
-        let compression = Compression::of_name(&named.location);
-        let reader = decompress::stream(compression, file, named.open_size);
-        let reader = reader.map_err(|source| {
-            let file = source::shown(&named.location);
-            self.problem(RepositoryProblem::Decompress { file, source })
-        })?;
-        let mut failed = Ok(());
-        primary::scan(reader, &mut |record| {
-            if failed.is_ok() {
-                failed = decoded(record.location)
-                    .map_err(MirrorError::from)
-                    .and_then(|path| job.below(path))
-                    .and_then(|path| {
-                        list.add(&Entry {
-                            digest: record.sha256,
-                            size: record.size,
-                            kind: Kind::Rpm,
-                            path,
-                            package: Some([
-                                record.name.to_owned(),
-                                record.version.to_string(),
-                                record.arch.to_owned(),
-                            ]),
-                        })
-                    });
-            }
-        })
-        .map_err(|error| self.problem(YumError::from(error)))?;
-        failed
-    }
-}
-
-/// The path under which a server finds what a client asks for: locations of yum are parts of URLs. A package that lies
-/// elsewhere (`xml:base`) would not be fetched from a mirror, so there is no mirror of its repository.
-fn decoded(location: &str) -> Result<RelPath, UrlError> {
-    let refuse = || UrlError::Location {
-        text: source::shown(location),
-        source: None,
-    };
-    if location.contains("://") {
-        return Err(refuse());
-    }
-    source::checked_location(location)?;
-    let mut bytes = Vec::with_capacity(location.len());
-    let mut rest = location.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (code, tail) = tail.split_at_checked(2).ok_or_else(refuse)?;
-        let digits = code.iter().all(u8::is_ascii_hexdigit);
-        let code = std::str::from_utf8(code).ok().filter(|_| digits);
-        let code = code.and_then(|code| u8::from_str_radix(code, 16).ok());
-        // A blank that is written `%25`, once decoded, would be decoded again.
-        bytes.push(code.filter(|code| *code != b'%').ok_or_else(refuse)?);
-        rest = tail;
-    }
-    let text = String::from_utf8(bytes).ok().ok_or_else(refuse)?;
-    source::checked_location(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decoded;
-
-    #[test]
-    fn a_location_is_the_path_that_a_server_finds() {
-        for (location, path) in [
-            ("Packages/a-1.rpm", "Packages/a-1.rpm"),
-            ("./a%2B%2b-1.rpm", "a++-1.rpm"),
-            ("a b", "a b"),
-        ] {
-            assert_eq!(decoded(location).unwrap().as_bytes(), path.as_bytes());
-        }
-        for location in [
-            "http://h/a.rpm",
-            "../a",
-            "%2e%2e/a",
-            "a%2fb",
-            "a%252e",
-            "%zz",
-            "%+5",
-            "a%4",
-            "a%0ab",
-            "/a",
-            "%ff",
-        ] {
-            assert!(decoded(location).is_err(), "{location}");
-        }
     }
 }

@@ -3,8 +3,10 @@
 use crate::mirror::{Node, name, version};
 use crate::support::chain;
 use std::fs;
+use std::path::Path;
 use vzpkg_metadata::SnapshotName;
-use vzpkg_repo_client::mirror::{MirrorError, StateName};
+use vzpkg_repo_client::mirror::{MirrorError, Repair, StateName};
+use vzpkg_tests::http_server::{Fault, Times};
 
 fn tag(name: &str) -> SnapshotName {
     name.parse().unwrap()
@@ -131,19 +133,114 @@ fn a_difference_names_packages_with_their_versions() {
     assert_eq!(node.mirrors().diff(&of("first"), &of("first")).unwrap(), []);
 }
 
+/// Changes a byte of a stored file, which the published tree links to.
+fn spoil(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[100] ^= 1;
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn damage_is_found_wherever_it_is() {
     let node = two_states();
-    let whole = node.mirrors().verify(&name()).unwrap();
+    let whole = node.mirrors().verify(&name(), Repair::No).unwrap();
     assert!(whole.damaged.is_empty() && whole.files > 5, "{whole:?}");
+    spoil(&node.bench.packages()[0]);
+    let damaged = node.mirrors().verify(&name(), Repair::No).unwrap();
+    assert!(!damaged.damaged.is_empty(), "{damaged:?}");
+    assert!(
+        damaged.damaged.iter().any(|text| text.contains("sha256")),
+        "{damaged:?}"
+    );
+    assert_eq!(damaged.repaired, 0);
+}
+
+#[test]
+fn a_repair_brings_back_what_upstream_still_has_and_says_what_it_has_not() {
+    let node = Node::new();
+    node.sync().unwrap();
+    let index = node
+        .published()
+        .join("dists/stable/main/binary-amd64/Packages.xz");
+    let stored = vzpkg_metadata::Digest::of(&fs::read(index).unwrap());
+    spoil(&node.bench.env.path(&format!("mirror/.files/{stored}")));
+    fs::remove_file(&node.bench.packages()[0]).unwrap();
+    let in_tree = node.published().join("pool/main/tool_2.0-1_all.deb");
+    fs::remove_file(&in_tree).unwrap();
+    fs::write(&in_tree, "something else").unwrap();
+    let repaired = node.mirrors().verify(&name(), Repair::Fetch).unwrap();
+    assert!(repaired.failed.is_empty(), "{repaired:?}");
+    assert_eq!(repaired.repaired, repaired.damaged.len() as u64);
+    let whole = node.mirrors().verify(&name(), Repair::No).unwrap();
+    assert!(whole.damaged.is_empty(), "{whole:?}");
+    assert_eq!(node.seen().len(), 2);
+
     let package = node.bench.packages().remove(0);
-    let mut bytes = fs::read(&package).unwrap();
-    bytes[100] ^= 1;
-    fs::remove_file(&package).unwrap();
-    fs::write(&package, bytes).unwrap();
-    let damaged = node.mirrors().verify(&name()).unwrap();
-    assert_eq!(damaged.damaged.len(), 1, "{damaged:?}");
-    assert!(damaged.damaged[0].contains("sha256"));
+    spoil(&package);
+    node.archive
+        .server
+        .fault("*", Times::Always, Fault::Status(404));
+    let failed = node.mirrors().verify(&name(), Repair::Fetch).unwrap();
+    assert_eq!(failed.failed.len(), 1, "{failed:?}");
+    assert!(failed.failed[0].contains("404"), "{failed:?}");
+    node.archive.server.heal();
+    let repaired = node.mirrors().verify(&name(), Repair::Fetch).unwrap();
+    assert_eq!((repaired.failed.len(), repaired.repaired), (0, 1));
+    assert_eq!(node.seen().len(), 2);
+}
+
+#[test]
+fn collection_leaves_what_a_sync_has_fetched_that_did_not_end() {
+    let node = Node::new();
+    let gone = "/pool/main/tool_2.0-1_all.deb";
+    node.archive
+        .server
+        .fault(gone, Times::Once, Fault::CutAfter(300_000));
+    node.archive
+        .server
+        .fault(gone, Times::Always, Fault::Status(404));
+    node.sync().unwrap_err();
+    // The packages are fetched side by side: this one may or may not be here when the other fails.
+    let here = node.bench.packages();
+    let collected = node.mirrors().gc(false).unwrap();
+    assert_eq!((collected.states, collected.files), (0, 0));
+    assert_eq!(node.bench.packages(), here);
+    node.archive.server.heal();
+    node.archive.server.forget_requests();
+    node.sync().unwrap();
+    let index = |path: &str| path.contains("/by-hash/") || path.contains("/Packages");
+    let requests = node.archive.server.requests();
+    assert!(
+        !requests.iter().any(|request| index(&request.path)),
+        "{requests:?}"
+    );
+    let whole = fs::metadata(node.archive.repo.root().join(&gone[1..]))
+        .unwrap()
+        .len();
+    assert_eq!(node.archive.server.sent(gone), whole - 300_000);
+    assert_eq!(node.mirrors().gc(false).unwrap().files, 0);
+    assert_eq!(node.seen().len(), 2);
+}
+
+#[test]
+fn what_a_sync_left_that_nobody_takes_up_goes_with_the_next_state() {
+    let mut node = Node::new();
+    let gone = "/pool/main/tool_2.0-1_all.deb";
+    node.archive
+        .server
+        .fault(gone, Times::Always, Fault::Status(404));
+    node.sync().unwrap_err();
+    node.move_upstream();
+    node.archive.server.heal();
+    node.sync().unwrap();
+    node.mirrors().gc(false).unwrap();
+    let files: Vec<_> = node.bench.packages();
+    let whole = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"));
+    assert_eq!(whole.count(), 1, "{files:?}");
+    assert_eq!(node.seen(), [version("hello", "2.0")]);
 }
 
 #[test]

@@ -153,6 +153,9 @@ pub struct MirrorVerify {
     /// Mirrors; none: all
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+    /// Fetch what is damaged or gone again
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `mirror gc`

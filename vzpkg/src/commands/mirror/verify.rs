@@ -1,4 +1,4 @@
-//! `vzpkg mirror verify [NAME…]`: hashes every file of what mirrors publish and keep.
+//! `vzpkg mirror verify [--repair] [NAME…]`: hashes every file of what mirrors publish and keep.
 
 use crate::cli::MirrorVerify;
 use crate::commands::{Context, for_each};
@@ -6,30 +6,51 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::mirrors;
 use crate::output::Tone;
 use vzpkg_metadata::MirrorName;
-use vzpkg_repo_client::mirror::Mirrors;
+use vzpkg_repo_client::mirror::{Mirrors, Repair};
 
 pub(super) fn run(context: &Context, arguments: &MirrorVerify) -> CommandResult {
-    let mirrors = mirrors::open(context);
+    let (mirrors, repair) = if arguments.repair && !context.settings.dry_run {
+        (mirrors::open_for_writing(context)?, Repair::Fetch)
+    } else {
+        (mirrors::open(context), Repair::No)
+    };
     let names = mirrors::chosen(&mirrors, &arguments.names)?;
-    for_each(context, names, |name| verify(context, &mirrors, &name))
+    for_each(context, names, |name| {
+        verify(context, &mirrors, &name, repair)
+    })
 }
 
-fn verify(context: &Context, mirrors: &Mirrors, name: &MirrorName) -> CommandResult {
-    let verified = mirrors.verify(name)?;
+fn verify(
+    context: &Context,
+    mirrors: &Mirrors,
+    name: &MirrorName,
+    repair: Repair,
+) -> CommandResult {
+    let verified = mirrors.verify(name, repair)?;
     for damage in &verified.damaged {
         context.printer.warning(format_args!("{name}: {damage}"));
     }
-    if !verified.damaged.is_empty() {
-        let count = verified.damaged.len();
-        let text = format!(
-            "mirror `{name}`: {count} of {} files are damaged",
-            verified.files
-        );
-        return Err(CommandError::message(Kind::Verification, text).hint(
-            "remove the damaged files; the next sync that changes something fetches them again",
-        ));
+    for failure in &verified.failed {
+        context.printer.warning(format_args!("{name}: {failure}"));
     }
-    let what = format_args!("{name}: {} files are what was signed", verified.files);
-    context.printer.status(Tone::Good, "Verified", what);
+    let (count, files) = (verified.damaged.len(), verified.files);
+    if verified.repaired > 0 {
+        let what = format_args!("{name}: {} damaged files", verified.repaired);
+        context.printer.status(Tone::Good, "Repaired", what);
+    }
+    if verified.repaired < count as u64 {
+        let text = format!("mirror `{name}`: {count} damaged files, {files} in all");
+        let hint = match repair {
+            Repair::No => format!("vzpkg mirror verify --repair {name} fetches them again"),
+            Repair::Fetch => format!(
+                "what upstream has no more is replaced with the next state: vzpkg mirror sync {name}"
+            ),
+        };
+        return Err(CommandError::message(Kind::Verification, text).hint(hint));
+    }
+    if count == 0 {
+        let what = format_args!("{name}: {files} files are what was signed");
+        context.printer.status(Tone::Good, "Verified", what);
+    }
     Ok(())
 }
