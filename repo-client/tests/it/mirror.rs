@@ -49,11 +49,12 @@ impl Node {
         self.bench.env.path("mirror/m/published")
     }
 
-    /// Bytes of packages that have come in part.
+    /// Bytes of the package that has come in part furthest.
     pub(crate) fn partial(&self) -> u64 {
         let files = self.bench.packages().into_iter();
         let parts = files.filter(|path| path.extension().is_some_and(|end| end == "part"));
-        parts.map(|path| fs::metadata(path).unwrap().len()).sum()
+        let sizes = parts.map(|path| fs::metadata(path).unwrap().len());
+        sizes.max().unwrap_or(0)
     }
 
     /// What a client that knows nothing of this node finds in the published directory.
