@@ -4,12 +4,11 @@ use crate::context::Context;
 use crate::error::FetchError;
 use crate::retry;
 use crate::transport::Stop;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 use vzpkg_metadata::durable::FileError;
-use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
+use vzpkg_metadata::guard::{Attempt, FileGuard, Holder, Share};
 
 /// Between two looks at a directory that another process brings up to date.
 const POLL: Duration = Duration::from_millis(200);
@@ -37,39 +36,19 @@ pub(crate) fn lock(
             .map_err(FileError::on("lock", &path))?
         {
             Attempt::Held(mut guard) => {
-                sign(&mut guard);
+                // Only shown to people: what cannot be written is left out.
+                drop(guard.sign());
                 return Ok(guard);
             }
             Attempt::Busy(file) => file,
         };
         if !std::mem::replace(&mut told, true) {
-            let holder = holder(&mut file);
+            let holder = Holder::read(&mut file)
+                .map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
             let name = directory.file_name().unwrap_or_default().to_string_lossy();
             let text = format!("waiting for {holder}, which brings `{name}` up to date");
             context.reporter.message(&text);
         }
         retry::sleep(context, stop, POLL)?;
-    }
-}
-
-/// Says in the file who holds it. Only shown to people: what cannot be written, a full disk for one, is left out.
-fn sign(file: &mut File) {
-    let text = std::process::id().to_string();
-    let written = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(text.as_bytes()));
-    drop(written);
-}
-
-/// Who holds the guard of this file, as it says.
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file
-        .rewind()
-        .and_then(|()| file.take(20).read_to_string(&mut text));
-    match (read, text.parse::<u32>()) {
-        (Ok(_), Ok(pid)) => format!("process {pid}"),
-        _ => "another process".to_owned(),
     }
 }

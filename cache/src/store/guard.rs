@@ -6,12 +6,13 @@
 use super::layout::{Layout, template_file_name};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use vzpkg_metadata::durable::FileError;
+pub use vzpkg_metadata::guard::Holder;
 use vzpkg_metadata::guard::{Attempt, FileGuard, Share};
 use vzpkg_metadata::{ContainerId, RepoId, TemplateName};
 
@@ -51,21 +52,6 @@ impl GuardName {
             Self::Database => "database".to_owned(),
             Self::Collect => "collect".to_owned(),
         }
-    }
-}
-
-/// Who holds a guard, as its file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
-    /// Its command line, without control characters.
-    pub command: String,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {}: {}", self.pid, self.command)
     }
 }
 
@@ -158,7 +144,7 @@ impl Guard {
                 Wait::AtMost(limit) => limit,
             };
             if waited >= limit {
-                let holder = read_holder(&mut file);
+                let holder = Holder::read(&mut file);
                 return Err(GuardError::Busy {
                     guard: name,
                     holder,
@@ -169,12 +155,12 @@ impl Guard {
                 return Err(GuardError::Cancelled(name));
             }
             if waited >= next_report {
-                reporter.waiting(&name, read_holder(&mut file).as_ref(), waited);
+                reporter.waiting(&name, Holder::read(&mut file).as_ref(), waited);
                 next_report = waited + Duration::from_secs(1);
             }
             thread::sleep(POLL.min(limit.saturating_sub(waited)));
         };
-        write_holder(&mut held).map_err(FileError::on("write", path))?;
+        held.sign().map_err(FileError::on("write", path))?;
         Ok(Self { name, _file: held })
     }
 }
@@ -190,49 +176,6 @@ fn open(path: &Path) -> Result<File, FileError> {
         .map_err(FileError::on("open", path))
 }
 
-/// The command line of this process; only shown to people.
-fn own_command() -> String {
-    let bytes = fs::read("/proc/self/cmdline").unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
-    printable(text.trim_end())
-}
-
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(500)
-        .collect()
-}
-
-fn write_holder(file: &mut File) -> io::Result<()> {
-    // Not synced: after a power loss nobody holds it anyway. On a full disk the guard must still work.
-    let text = format!("{}\n{}\n", std::process::id(), own_command());
-    let written = file
-        .set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(text.as_bytes()));
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
-        other => other,
-    }
-}
-
-fn read_holder(file: &mut File) -> Option<Holder> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(4096).read_to_string(&mut text).ok()?;
-    let (pid, command) = text.split_once('\n')?;
-    let pid: u32 = pid.parse().ok()?;
-    // The name of one that was killed stays until the next holder has written its own.
-    Path::new("/proc")
-        .join(pid.to_string())
-        .exists()
-        .then(|| Holder {
-            pid,
-            command: printable(command.trim_end()),
-        })
-}
-
 /// Takes every guard that there is, or none: nobody works on the store while the result lives, and nobody is waited for.
 pub(super) fn take_all(layout: &Layout) -> Result<Vec<FileGuard>, GuardError> {
     let directory = layout.guards();
@@ -245,7 +188,7 @@ pub(super) fn take_all(layout: &Layout) -> Result<Vec<FileGuard>, GuardError> {
             Attempt::Busy(mut file) => {
                 return Err(GuardError::Busy {
                     guard: GuardName::Database,
-                    holder: read_holder(&mut file),
+                    holder: Holder::read(&mut file),
                     waited: Duration::ZERO,
                 });
             }
@@ -264,6 +207,6 @@ pub(super) fn holder(layout: &Layout, name: &GuardName) -> Result<Option<Holder>
     };
     match FileGuard::attempt(file, Share::Shared).map_err(FileError::on("lock", path))? {
         Attempt::Held(_) => Ok(None),
-        Attempt::Busy(mut file) => Ok(read_holder(&mut file)),
+        Attempt::Busy(mut file) => Ok(Holder::read(&mut file)),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fixtures::{build, draft, open, store};
 use std::collections::BTreeMap;
+use std::fs;
 use std::thread;
 use vzpkg_cache::store::{
     CachedTree, ContainerRow, DatabaseError, Follow, Hold, PublishError, Published, VersionState,
@@ -208,6 +209,29 @@ fn container(id: &str, link: Digest) -> ContainerRow {
         generation: 1,
         created: 5,
     }
+}
+
+/// Every command opens the database for itself: the log that one leaves is read whole by the next.
+#[test]
+fn the_log_of_the_database_does_not_grow_from_command_to_command() {
+    let (directory, store) = store();
+    let version = build(&store, TEMPLATE, &[("a", b"1")]);
+    let link = version.digest;
+    store.publish(version).unwrap();
+    let log = store.layout.database().with_extension("db-wal");
+    drop(store);
+    let mut longest = 0;
+    for serial in 0..60 {
+        let store = open(&directory);
+        let row = container(&format!("ct{serial}"), link);
+        store.db.insert_container(&row).unwrap();
+        drop(store);
+        longest = longest.max(fs::metadata(&log).unwrap().len());
+    }
+    assert!((1..80 * 4120).contains(&longest), "{longest} bytes");
+    let store = open(&directory);
+    assert_eq!(store.db.containers().unwrap().len(), 60);
+    assert!(store.db.check().unwrap().is_empty());
 }
 
 #[test]

@@ -173,8 +173,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError::File`], [`ConfigError::Write`]
     pub fn write(&self, path: &std::path::Path) -> Result<(), ConfigError> {
-        let text = toml::to_string(self).map_err(|source| ConfigError::Write { source })?;
-        Ok(durable::write_file(path, 0o600, text.as_bytes())?)
+        Ok(durable::write_file(
+            path,
+            0o600,
+            self.to_text()?.as_bytes(),
+        )?)
+    }
+
+    /// What [`Self::write`] writes.
+    ///
+    /// # Errors
+    /// [`ConfigError::Write`]
+    pub(super) fn to_text(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|source| ConfigError::Write { source })
     }
 }
 

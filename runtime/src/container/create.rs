@@ -1,6 +1,7 @@
 //! `ct create`: a private area with node files and a configuration. Nothing is mounted and nothing runs.
 //!
-//! It is made beside its place and renamed into it, so that it is there whole or not at all.
+//! It is made beside its place and renamed into it, so that it is there whole or not at all. The disk is waited for in
+//! threads: what it makes durable here takes longer than everything else together.
 
 use super::{Config, ContainerError, ContainerPaths};
 use std::collections::BTreeMap;
@@ -8,7 +9,9 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
 use vzpkg_metadata::{ContainerId, RelPath};
 
@@ -37,8 +40,7 @@ pub struct RootDirectory {
 
 /// Makes the private area: `ct.toml`, an upper with `files` whose root directory is `root` (an overlay shows the root of
 /// its upper, so it must be that of the version), and `hostname`, `hosts` and an empty `machine-id` (which
-/// the first start fills) unless `files` has them. The caller enters the link into its database afterwards, and
-/// [`super::destroy()`]s the container if that fails.
+/// the first start fills) unless `files` has them. It is there, durably, when this returns.
 ///
 /// # Errors
 /// [`ContainerError::Exists`], [`ContainerError::Config`], [`ContainerError::File`]; nothing is left then.
@@ -48,16 +50,96 @@ pub fn create(
     root: &RootDirectory,
     files: &[NodeFile],
 ) -> Result<(), ContainerError> {
+    stage(paths, config, root, files)?.put_in_place()?.settle()
+}
+
+/// As [`create`], but beside its place, and without waiting for the disk: a thread does, while the caller enters the
+/// container into its database.
+///
+/// # Errors
+/// As [`create`].
+pub fn stage(
+    paths: &ContainerPaths,
+    config: &Config,
+    root: &RootDirectory,
+    files: &[NodeFile],
+) -> Result<Staged, ContainerError> {
     if paths.private.exists() {
         return Err(ContainerError::Exists(paths.id.clone()));
     }
-    let staging = staging(paths);
-    let made =
-        fill(&staging, paths, config, root, files).and_then(|()| put_in_place(&staging, paths));
-    if made.is_err() {
-        drop(fs::remove_dir_all(&staging));
+    let mut staged = Staged {
+        staging: staging(paths),
+        paths: paths.clone(),
+        syncing: None,
+    };
+    fill(&staged.staging, paths, config, root, files)?;
+    let tree = staged.staging.clone();
+    staged.syncing = Some(thread::spawn(move || durable::sync_tree(&tree)));
+    Ok(staged)
+}
+
+/// A private area that is complete but for its place; removed when it is dropped.
+#[derive(Debug)]
+#[must_use = "what is not put in place is removed"]
+pub struct Staged {
+    staging: PathBuf,
+    paths: ContainerPaths,
+    syncing: Option<JoinHandle<Result<(), FileError>>>,
+}
+
+impl Staged {
+    /// Renames it into its place as soon as all of it is durable.
+    ///
+    /// # Errors
+    /// [`ContainerError::Exists`], [`ContainerError::File`]; nothing is left then.
+    pub fn put_in_place(mut self) -> Result<Placed, ContainerError> {
+        if let Some(syncing) = self.syncing.take() {
+            joined(syncing)?;
+        }
+        match durable::put_in_place_unsynced(&self.staging, &self.paths.private) {
+            Ok(()) => {
+                let private = self.paths.private.clone();
+                let syncing = thread::spawn(move || durable::sync_parent(&private));
+                Ok(Placed { syncing })
+            }
+            // A private area is never empty, so the kernel refuses to rename over another one.
+            Err(error) if is_occupied(&error.source) => {
+                Err(ContainerError::Exists(ContainerId::clone(&self.paths.id)))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-    made
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(syncing) = self.syncing.take() {
+            drop(syncing.join());
+        }
+        // Not there any more where it was put in place.
+        drop(fs::remove_dir_all(&self.staging));
+    }
+}
+
+/// A private area in its place, which may be used; a power loss may still undo it.
+#[derive(Debug)]
+#[must_use = "it is durable when it has settled"]
+pub struct Placed {
+    syncing: JoinHandle<Result<(), FileError>>,
+}
+
+impl Placed {
+    /// Waits until it is durable.
+    ///
+    /// # Errors
+    /// [`ContainerError::File`]
+    pub fn settle(self) -> Result<(), ContainerError> {
+        Ok(joined(self.syncing)?)
+    }
+}
+
+fn joined(thread: JoinHandle<Result<(), FileError>>) -> Result<(), FileError> {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// A directory beside the private area, with a name of this process alone.
@@ -88,9 +170,14 @@ fn fill(
         wanted.insert(file.path.clone(), file.clone());
     }
     for file in wanted.values() {
-        write(&upper, file)?;
+        make_parents(&upper, &file.path)?;
+        write(&upper.join(file.path.as_path()), file.mode, &file.content)?;
     }
-    Ok(config.write(&staged.config())?)
+    Ok(write(
+        &staged.config(),
+        0o600,
+        config.to_text()?.as_bytes(),
+    )?)
 }
 
 /// What every container has of its own.
@@ -120,10 +207,9 @@ fn own_files(hostname: &str) -> BTreeMap<RelPath, NodeFile> {
         .collect()
 }
 
-fn write(upper: &Path, file: &NodeFile) -> Result<(), FileError> {
-    use std::io::Write as _;
+fn make_parents(upper: &Path, path: &RelPath) -> Result<(), FileError> {
     let mut directory = upper.to_owned();
-    if let Some(parent) = file.path.parent() {
+    if let Some(parent) = path.parent() {
         for component in parent.components() {
             directory.push(std::ffi::OsStr::from_bytes(component));
             if !directory.is_dir() {
@@ -131,17 +217,21 @@ fn write(upper: &Path, file: &NodeFile) -> Result<(), FileError> {
             }
         }
     }
-    let path = upper.join(file.path.as_path());
+    Ok(())
+}
+
+/// A new file, not synced: all of them are at the end.
+fn write(path: &Path, mode: u16, content: &[u8]) -> Result<(), FileError> {
+    use std::io::Write as _;
     let mut made = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&path)
-        .map_err(FileError::on("create", &path))?;
-    made.write_all(&file.content)
-        .and_then(|()| made.set_permissions(fs::Permissions::from_mode(u32::from(file.mode))))
-        .and_then(|()| made.sync_all())
-        .map_err(FileError::on("write", &path))
+        .open(path)
+        .map_err(FileError::on("create", path))?;
+    made.write_all(content)
+        .and_then(|()| made.set_permissions(fs::Permissions::from_mode(u32::from(mode))))
+        .map_err(FileError::on("write", path))
 }
 
 /// Whatever the umask says: these directories show in the container.
@@ -149,17 +239,6 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::create_dir(path)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
         .map_err(FileError::on("create directory", path))
-}
-
-fn put_in_place(staging: &Path, paths: &ContainerPaths) -> Result<(), ContainerError> {
-    match durable::publish(staging, &paths.private) {
-        Ok(()) => Ok(()),
-        // A private area is never empty, so the kernel refuses to rename over another one.
-        Err(error) if is_occupied(&error.source) => {
-            Err(ContainerError::Exists(ContainerId::clone(&paths.id)))
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn is_occupied(error: &io::Error) -> bool {

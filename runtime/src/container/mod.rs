@@ -42,7 +42,7 @@ pub mod upper_edits;
 mod wire;
 
 pub use config::{Config, ConfigError, Network, UserNamespace};
-pub use create::{NodeFile, RootDirectory, create};
+pub use create::{NodeFile, Placed, RootDirectory, Staged, create, stage};
 pub use destroy::{destroy, sweep};
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};

@@ -10,8 +10,8 @@ use vzpkg_metadata::template::Template;
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::{
-    self, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState, StartSpec,
-    UserNamespace,
+    self, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState, Staged,
+    StartSpec, UserNamespace,
 };
 use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
 use vzpkg_runtime::rootfs::{self, Lower, Tier};
@@ -97,18 +97,18 @@ pub(crate) fn lower(
     Ok((tier, store.lower(tree, tier)?))
 }
 
-/// Makes the private area of a container whose row is there: its ids, and the tree it is linked to, are the row's. `shape`
+/// Makes the private area of a container beside its place: its ids, and the tree it is linked to, are the row's. `shape`
 /// changes its configuration before.
 ///
 /// # Errors
 /// What the store or the file system says; the row stays.
-pub(crate) fn make(
+pub(crate) fn stage(
     context: &Context,
     store: &Store,
     template: &Template,
     row: &ContainerRow,
     shape: impl FnOnce(&mut Config),
-) -> CommandResult {
+) -> CommandResult<Staged> {
     let user_namespace = match row.first_uid {
         0 => UserNamespace::Host,
         first_id => UserNamespace::Private { first_id },
@@ -126,7 +126,7 @@ pub(crate) fn make(
         .collect();
     let root = store.images.root(&row.link)?;
     let paths = paths(context, store, &row.id);
-    Ok(container::create(&paths, &config, &root, &files)?)
+    Ok(container::stage(&paths, &config, &root, &files)?)
 }
 
 /// Starts a container and returns the host's pid of its init. An interrupted relink is finished first.

@@ -177,13 +177,27 @@ impl Database {
         &self,
         row: &ContainerRow,
     ) -> Result<ContainerRow, DatabaseError> {
+        self.insert_container_beside(row, true, ContainerRow::clone)
+    }
+
+    /// Adds a container, with a range of ids of its own if `ids`, and begins something that needs to know them before
+    /// its row is durable. While `begin` runs nobody else writes; its result is dropped where the row is not added.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Exists`], [`DatabaseError::NoIdRange`].
+    pub fn insert_container_beside<T>(
+        &self,
+        row: &ContainerRow,
+        ids: bool,
+        begin: impl FnOnce(&ContainerRow) -> T,
+    ) -> Result<T, DatabaseError> {
         self.write("add a container", |session| {
-            let row = ContainerRow {
-                first_uid: session.free_id_range()?,
-                ..row.clone()
-            };
+            let mut row = row.clone();
+            if ids {
+                row.first_uid = session.free_id_range()?;
+            }
             session.insert_container(&row)?;
-            Ok(row)
+            Ok(begin(&row))
         })
     }
 

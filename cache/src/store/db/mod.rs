@@ -44,11 +44,32 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/2.sql")];
 /// How long a writer waits for another one's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// How long the log grows before whoever writes last takes it over into the database and empties it, in bytes. Whoever
+/// opens a database that nobody has open reads all of its log, 5 µs a page, and SQLite itself begins the log anew only
+/// while one process keeps it open, which no command does for long.
+const LOG_BYTES: u64 = 64 * 4120;
+
 /// The open database of a store. Shared by threads; one statement at a time.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
+    access: Access,
     connection: Mutex<Connection>,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let long = fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES);
+        if long && matches!(self.access, Access::ReadWrite) {
+            let connection = self.lock();
+            // Not while somebody reads: then it is the next one's to do.
+            drop(connection.busy_timeout(Duration::ZERO));
+            let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            drop(emptied);
+        }
+    }
 }
 
 impl Database {
@@ -60,6 +81,7 @@ impl Database {
         };
         let database = Self {
             path,
+            access,
             connection: Mutex::new(connection),
         };
         match database.read("read the schema", |session| session.user_version())? {

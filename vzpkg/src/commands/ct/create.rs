@@ -9,7 +9,7 @@ use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
 use vzpkg_metadata::name::Which;
 use vzpkg_metadata::template::TemplateArea;
 use vzpkg_metadata::{ContainerId, VersionReference};
-use vzpkg_runtime::container;
+use vzpkg_runtime::container::{self, Placed};
 
 pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -33,30 +33,32 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
         );
         return Ok(());
     }
-    create(context, &store, &area, &id, &version, arguments)?;
+    let placed = create(context, &store, &area, &id, &version, arguments)?;
+    let started = arguments.start.then(|| {
+        let runtime = containers::runtime(context)?;
+        containers::start(context, &store, &id, &runtime)
+    });
+    placed.settle()?;
     context.printer.status(
         Tone::Good,
         "Created",
         format_args!("{id} on {}", version.name),
     );
-    if arguments.start {
-        let pid = containers::start(context, &store, &id, &containers::runtime(context)?)?;
-        context.printer.status(
-            Tone::Good,
-            "Started",
-            format_args!("{id}, init is pid {pid}"),
-        );
-    } else {
-        context
+    match started {
+        Some(pid) => {
+            let text = format!("{id}, init is pid {}", pid?);
+            context.printer.status(Tone::Good, "Started", text);
+        }
+        None => context
             .printer
-            .note(format_args!("   start it: vzpkg ct start {id}"));
+            .note(format_args!("   start it: vzpkg ct start {id}")),
     }
     context.printer.undo(format_args!("vzpkg ct destroy {id}"));
     Ok(())
 }
 
-/// The row first, for it reserves the ids; then the private area. A row whose private area was never finished is what a
-/// kill in between leaves: the next `ct create` of that name starts over.
+/// The row reserves the ids, and while it is made durable so is the private area, which is then put in its place. A row
+/// whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over.
 fn create(
     context: &Context,
     store: &Store,
@@ -64,7 +66,7 @@ fn create(
     id: &ContainerId,
     version: &VersionRow,
     arguments: &CtCreate,
-) -> CommandResult {
+) -> CommandResult<Placed> {
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     let paths = containers::paths(context, store, id);
     if store.db.containers()?.iter().any(|row| row.id == *id) {
@@ -81,29 +83,32 @@ fn create(
     }
     let (_, location) = node::locate(area, version.name.template.as_str())?;
     let template = node::load(area, &location)?;
-    let row = insert_row(context, store, id, version, arguments)?;
-    let made = containers::make(context, store, &template, &row, |config| {
-        config.network = match arguments.net {
-            Net::Host => container::Network::Host,
-            Net::None => container::Network::None,
-        };
-        if let Some(hostname) = &arguments.hostname {
-            config.hostname.clone_from(hostname);
-        }
-    });
-    made.inspect_err(|_| drop(store.db.remove_container(id)))
+    let row = new_row(context, id, version, arguments)?;
+    let own_ids = arguments.user_namespace == UserNamespace::Private;
+    let staged = store.db.insert_container_beside(&row, own_ids, |row| {
+        containers::stage(context, store, &template, row, |config| {
+            config.network = match arguments.net {
+                Net::Host => container::Network::Host,
+                Net::None => container::Network::None,
+            };
+            if let Some(hostname) = &arguments.hostname {
+                config.hostname.clone_from(hostname);
+            }
+        })
+    })?;
+    let placed = staged.and_then(|staged| Ok(staged.put_in_place()?));
+    placed.inspect_err(|_| drop(store.db.remove_container(id)))
 }
 
-fn insert_row(
+fn new_row(
     context: &Context,
-    store: &Store,
     id: &ContainerId,
     version: &VersionRow,
     arguments: &CtCreate,
 ) -> CommandResult<ContainerRow> {
     let reference: VersionReference = arguments.template.parse()?;
     let pinned = reference.which != Which::Head;
-    let row = ContainerRow {
+    Ok(ContainerRow {
         id: id.clone(),
         template: version.name.template.clone(),
         link: version.digest,
@@ -114,12 +119,5 @@ fn insert_row(
         packages: Vec::new(),
         first_uid: 0,
         created: context.clock.now,
-    };
-    match arguments.user_namespace {
-        UserNamespace::Private => Ok(store.db.insert_container_with_ids(&row)?),
-        UserNamespace::Host => {
-            store.db.insert_container(&row)?;
-            Ok(row)
-        }
-    }
+    })
 }

@@ -111,7 +111,9 @@ impl Trial<'_> {
             created: context.clock.now,
         })?;
         let alone = |config: &mut Config| config.network = Network::None;
-        containers::make(context, store, template, &row, alone)?;
+        containers::stage(context, store, template, &row, alone)?
+            .put_in_place()?
+            .settle()?;
         containers::start(context, store, id, self.runtime)?;
         Ok(())
     }

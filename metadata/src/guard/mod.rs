@@ -2,7 +2,11 @@
 //!
 //! Closing a locked file is not enough to let it go: a child that another thread has just forked still holds a copy of
 //! the descriptor until it executes its program, and with it the lock. So dropping a [`FileGuard`] unlocks, which the
-//! kernel does for all copies at once (flock(2)). Who holds a guard, and how long one waits for it, is not told here.
+//! kernel does for all copies at once (flock(2)). How long one waits for a guard is its user's to say.
+
+mod holder;
+
+pub use holder::Holder;
 
 use std::fs::{File, TryLockError};
 use std::io;

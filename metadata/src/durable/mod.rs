@@ -4,6 +4,10 @@
 //! name starts with [`STAGING_PREFIX`]; it is rubbish and may be removed by whoever finds it without a live writer.
 //! The store's bulk objects do not come through here one by one: they are staged and synced together (one `syncfs`).
 
+mod tree;
+
+pub use tree::sync_tree;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -98,8 +102,8 @@ pub fn publish(staging: &Path, path: &Path) -> Result<(), FileError> {
     sync_parent(path)
 }
 
-/// Renames a file into place without any sync: for content that is named by its hash and checked on every read. The
-/// caller syncs once for many ([`sync_parent`] or `syncfs`).
+/// Renames a file or directory into place without any sync: for content that is named by its hash and checked on every
+/// read, and for what is used while the caller syncs ([`sync_parent`], or one `syncfs` for many).
 ///
 /// # Errors
 /// [`FileError`] where the rename failed.
