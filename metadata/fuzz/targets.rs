@@ -11,13 +11,14 @@ use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::saved_plan::SavedPlan;
 use vzpkg_metadata::template::{TemplateArea, UrlMap};
 use vzpkg_metadata::tree::Tree;
+use vzpkg_metadata::yum::module_filter::ModuleRequest;
 use vzpkg_metadata::{Digest, Family, RelPath, apt, version, yum};
 
 /// A fuzzed function.
 pub type Target = fn(&[u8]);
 
 /// Every target by name; each has a file in `fuzz_targets/` and a folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 19] = [
     ("apt_control", apt_control),
     ("apt_packages", apt_packages),
     ("apt_release", apt_release),
@@ -30,8 +31,10 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("template", template),
     ("tree", tree),
     ("version", versions),
+    ("yum_comps", yum_comps),
     ("yum_filelists", yum_filelists),
     ("yum_metalink", yum_metalink),
+    ("yum_modules", yum_modules),
     ("yum_primary", yum_primary),
     ("yum_repomd", yum_repomd),
     ("yum_updateinfo", yum_updateinfo),
@@ -214,6 +217,39 @@ pub fn versions(data: &[u8]) {
         let order = version::compare(family, left, right);
         assert_eq!(version::compare(family, right, left), order.reverse());
         assert!(version::compare(family, left, left).is_eq());
+    }
+}
+
+/// Groups.
+pub fn yum_comps(data: &[u8]) {
+    if let Ok(comps) = yum::comps::parse(data) {
+        assert!(comps.groups.keys().all(|id| !id.is_empty()));
+        for id in comps.environments.keys() {
+            see(comps.groups_of(id));
+        }
+    }
+}
+
+/// Module documents, and what they hide.
+pub fn yum_modules(data: &[u8]) {
+    let Ok(modules) = yum::modules::read(data) else {
+        return;
+    };
+    let enabled = modules.streams.iter().take(3);
+    let request = ModuleRequest {
+        platform: Some("el9".to_owned()),
+        arch: "x86_64".to_owned(),
+        enabled: enabled
+            .map(|it| (it.name.clone(), it.stream.clone()))
+            .collect(),
+    };
+    if let Ok(filter) = modules.filter(&request) {
+        assert!(
+            filter
+                .off
+                .keys()
+                .all(|artifact| !filter.on.contains(artifact))
+        );
     }
 }
 

@@ -45,4 +45,4 @@ pub use options::{ClientOptions, Proxies, Refresh, Timeouts};
 pub use report::FetchReporter;
 pub use repository::{MapError, MappedIndex, Repository, Security};
 pub use verify::PackageKeys;
-pub use yum::{Advisories, YumError};
+pub use yum::{Advisories, YumError, read_groups, read_modules};

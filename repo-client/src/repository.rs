@@ -37,10 +37,18 @@ pub struct Repository {
     pub codename: String,
     /// Which of its packages are security updates.
     pub security: Security,
+    /// rpm: the file of its groups, for [`read_groups`](crate::read_groups).
+    pub groups: Option<PathBuf>,
+    /// rpm: the file of its module streams, for [`read_modules`](crate::read_modules).
+    pub modules: Option<PathBuf>,
+    /// `module_hotfixes=yes` of the repository line: module streams hide nothing here.
+    pub hotfixes: bool,
     /// When the metadata was made, seconds since 1970.
     pub date: i64,
     /// `priority=` of the repository line.
     pub priority: Option<i32>,
+    /// `excludepkgs=` of the repository line.
+    pub excludes: Vec<String>,
     /// Keys that must sign each package, where nobody signs the metadata (`metadata=unsigned`); `None` where the hash in
     /// the index proves the package.
     pub package_keys: Option<PackageKeys>,
@@ -55,8 +63,12 @@ impl fmt::Debug for Repository {
             .field("origin", &self.origin)
             .field("codename", &self.codename)
             .field("security", &self.security)
+            .field("groups", &self.groups)
+            .field("modules", &self.modules)
+            .field("hotfixes", &self.hotfixes)
             .field("date", &self.date)
             .field("priority", &self.priority)
+            .field("excludes", &self.excludes)
             .field("package_keys", &self.package_keys)
             .finish()
     }

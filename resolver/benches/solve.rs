@@ -64,6 +64,8 @@ fn solve(criterion: &mut Criterion) {
                     id: "main".parse().expect("an id"),
                     index,
                     priority: 99,
+                    excludes: Vec::new(),
+                    hotfixes: false,
                 };
                 let answer = resolve(Family::Deb, &arch, &[repository], None, &request);
                 let Ok(Solve::Solved(transaction)) = answer else {

@@ -69,6 +69,8 @@ fn solve(
             id: format!("repo{number}").parse()?,
             index: Index::access(bytes)?,
             priority: 99,
+            excludes: Vec::new(),
+            hotfixes: false,
         });
     }
     let accessed = start.elapsed();

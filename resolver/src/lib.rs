@@ -12,7 +12,8 @@
 //!
 //! *Policy* (`policy`): what the families do differently. deb: one candidate version per name, as apt; the order of
 //! `a | b`; versioned provides; a package never conflicts with itself. rpm: every version, the highest first;
-//! repository priorities; rich dependencies; obsoletes; foreign architectures that run here.
+//! repository priorities; rich dependencies; obsoletes; foreign architectures that run here; packages that are installed
+//! beside their older versions; module streams, of which those that are off are hidden.
 //!
 //! *Solver* (`provider`): `resolvo` behind a trait. It makes choices in the order of the request, prefers the first
 //! choice of each requirement, learns from conflicts, and optimises nothing else. What is installed comes first among
@@ -39,11 +40,12 @@ mod ways_out;
 mod weak;
 
 pub use explain::{Conflict, Statement};
-pub use request::{Installed, Repository, Request, ResolveError, Target, Upgrade};
+pub use request::{InstallOnly, Installed, Repository, Request, ResolveError, Target, Upgrade};
 
 use policy::Rulebook;
 use pool::Pool;
 use solution::{Goal, Solution};
+use std::sync::Arc;
 use vzpkg_metadata::transaction::{Step, Transaction};
 use vzpkg_metadata::{Arch, Family};
 
@@ -90,6 +92,7 @@ pub fn resolve(
     let mut request = request.clone();
     for specs in [
         &mut request.install,
+        &mut request.if_present,
         &mut request.remove,
         &mut request.excludes,
         &mut request.holds,
@@ -186,6 +189,8 @@ impl<'a> Question<'a> {
             fixed: request.fixed.clone(),
             upgrade: request.upgrade == Upgrade::All,
             allow_downgrade: request.allow_downgrade,
+            install_only: request.install_only.names.clone(),
+            modules: Arc::clone(&request.modules),
             ..Rulebook::default()
         };
         for spec in &request.install {

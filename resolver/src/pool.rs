@@ -8,6 +8,7 @@
 use crate::policy::{self, Exclusion, Rulebook};
 use crate::request::{Installed, Repository};
 use indexmap::{IndexMap, IndexSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use vzpkg_metadata::index::{Index, IndexedPackage};
 use vzpkg_metadata::{Arch, Family};
@@ -114,6 +115,8 @@ pub(crate) struct Pool<'a> {
     pub(crate) rulebook: Rulebook,
     pub(crate) sources: Vec<Source<'a>>,
     packages: u32,
+    /// Names of packages that do not replace their older versions.
+    install_only: BTreeSet<&'a str>,
     lookup: IndexMap<(&'a str, &'a str), Name>,
     entries: Vec<NameEntry>,
     /// Duplicates and the solvable that stands for them.
@@ -161,6 +164,7 @@ impl<'a> Pool<'a> {
         Self {
             family,
             arch: arch.in_family(family),
+            install_only: install_only(&rulebook.install_only, &sources),
             rulebook,
             sources,
             packages: first,
@@ -202,7 +206,7 @@ impl<'a> Pool<'a> {
 
     /// The name of a package, with its candidates gathered; `None` if its architecture is of no use here.
     pub(crate) fn name_of(&mut self, package: IndexedPackage<'a>) -> Option<Name> {
-        let class = policy::arch_class(self.family, &self.arch, package.arch())?;
+        let class = self.class_of(package)?;
         let key = (package.name(), class);
         if let Some(&name) = self.lookup.get(&key) {
             return Some(name);
@@ -211,7 +215,22 @@ impl<'a> Pool<'a> {
         Some(self.add_entry(key, entry))
     }
 
-    /// All names (one per architecture) under which packages called `text` stand.
+    /// Whether it is installed beside its older versions.
+    pub(crate) fn is_install_only(&self, package: IndexedPackage<'_>) -> bool {
+        self.install_only.contains(package.name())
+            && policy::arch_class(self.family, &self.arch, package.arch()) == Some("")
+    }
+
+    /// Packages of one name and class exclude each other: those of an architecture, or of a version where versions stand
+    /// beside each other.
+    fn class_of(&self, package: IndexedPackage<'a>) -> Option<&'a str> {
+        if self.is_install_only(package) {
+            return Some(package.version());
+        }
+        policy::arch_class(self.family, &self.arch, package.arch())
+    }
+
+    /// All names (one per architecture, or per version of what is installed beside its older versions) under which packages called `text` stand.
     pub(crate) fn names_called(&mut self, text: &str) -> Vec<Name> {
         let mut names = Vec::new();
         for source in 0..self.sources.len() {
@@ -242,7 +261,7 @@ impl<'a> Pool<'a> {
         let mut found: Vec<(Solvable, usize, IndexedPackage<'a>)> = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             for package in source.index.by_name(name) {
-                if policy::arch_class(self.family, &self.arch, package.arch()) == Some(class) {
+                if self.class_of(package) == Some(class) {
                     found.push((self.solvable(number, package), number, package));
                 }
             }
@@ -270,7 +289,8 @@ impl<'a> Pool<'a> {
                 installed = Some(stands);
             }
         }
-        let label = if class.is_empty() {
+        let beside = |(.., package): &(_, _, IndexedPackage<'_>)| self.is_install_only(*package);
+        let label = if class.is_empty() || kept.first().is_some_and(beside) {
             name.to_owned()
         } else {
             format!("{name}.{class}")
@@ -297,7 +317,7 @@ impl<'a> Pool<'a> {
         };
         let package = self.package(solvable);
         let known = package.and_then(|package| {
-            let class = policy::arch_class(self.family, &self.arch, package.arch())?;
+            let class = self.class_of(package)?;
             self.lookup.get(&(package.name(), class)).copied()
         });
         known.or_else(pseudo).unwrap_or(Name(0))
@@ -407,4 +427,17 @@ impl<'a> Pool<'a> {
     pub(crate) fn condition(&self, id: ConditionId) -> Condition {
         self.conditions[id.0 as usize]
     }
+}
+
+/// The names of all packages that have one of `names` or provide it.
+fn install_only<'a>(names: &[String], sources: &[Source<'a>]) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        for source in sources {
+            found.extend(source.index.by_name(name).map(IndexedPackage::name));
+            let providers = source.index.providers(name);
+            found.extend(providers.map(|provider| provider.package.name()));
+        }
+    }
+    found
 }

@@ -37,7 +37,7 @@ pub(crate) fn reasons(
         queue: VecDeque::new(),
         visited: Vec::new(),
     };
-    walk.roots(goal, chosen);
+    walk.roots(pool, goal, chosen);
     walk.go_on(pool, follow);
     if follow.installed {
         walk.installed(goal, |_| true);
@@ -68,12 +68,24 @@ impl Walk {
         true
     }
 
-    fn roots(&mut self, goal: &Goal, chosen: &[Solvable]) {
+    fn roots(&mut self, pool: &mut Pool<'_>, goal: &Goal, chosen: &[Solvable]) {
         for wanted in &goal.wanted {
             let members = wanted.groups.iter().flat_map(|group| &group.members);
             // Only the first choice that is there: the others have reasons of their own.
-            if let Some(&one) = members.into_iter().find(|&&one| self.has(one)) {
+            let members: Vec<Solvable> = members.copied().collect();
+            if let Some(&one) = members.iter().find(|&&one| self.has(one)) {
                 self.give(one, Reason::Requested);
+                continue;
+            }
+            // A rich expression stands for rules, and what meets those was asked for.
+            for one in members {
+                if pool.package(one).is_none() {
+                    for need in &pool.rules(one).needs {
+                        for met in self.met(pool, need.requirement, 0) {
+                            self.give(met, Reason::Requested);
+                        }
+                    }
+                }
             }
         }
         // What was requested before stays requested, in its newer version or as what replaces it.
@@ -93,6 +105,13 @@ impl Walk {
     fn installed(&mut self, goal: &Goal, which: impl Fn(&Reason) -> bool) {
         for (_, groups, reason) in goal.installed.iter().filter(|(.., reason)| which(reason)) {
             for &one in groups.iter().flat_map(|group| &group.members) {
+                if self.has(one) {
+                    self.give(one, reason.clone());
+                }
+            }
+        }
+        for (group, reason) in goal.further.iter().filter(|(_, reason)| which(reason)) {
+            for &one in &group.members {
                 if self.has(one) {
                     self.give(one, reason.clone());
                 }

@@ -1,8 +1,10 @@
 //! What is asked of the resolver: repositories, what is installed, and what is wanted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use vzpkg_metadata::index::Index;
 use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::yum::module_filter::ModuleFilter;
 use vzpkg_metadata::{Family, RepoId};
 
 /// One repository.
@@ -15,6 +17,10 @@ pub struct Repository<'a> {
     /// Lower wins, as yum's `priority` (default 99): a package of a lower number hides all of that name with a higher.
     /// Repositories of the same number compete by version.
     pub priority: i32,
+    /// Patterns of packages that must not be chosen from this repository, as [`Request::excludes`].
+    pub excludes: Vec<String>,
+    /// rpm: module streams that are on hide nothing here.
+    pub hotfixes: bool,
 }
 
 /// What is installed already.
@@ -53,6 +59,8 @@ pub struct Request {
     /// Package specs: a name, a path (rpm), `name=version` or `name/repository` (deb), `name.arch` or a NEVRA (rpm), a
     /// relation such as `name >= 2`, or a glob over names.
     pub install: Vec<String>,
+    /// The same for what may be missing, as the members of a group may: a spec that no package meets is passed over.
+    pub if_present: Vec<String>,
     /// Specs of packages that must not be there afterwards.
     pub remove: Vec<String>,
     /// What else moves to newer versions.
@@ -61,16 +69,53 @@ pub struct Request {
     pub essential: bool,
     /// Take what chosen packages recommend (rpm: also what supplements them) where it can be had.
     pub recommends: bool,
-    /// Globs over names of packages that must not be chosen from a repository.
+    /// Patterns of packages that must not be chosen from a repository: globs over names; rpm: also over `name.arch`,
+    /// `name-version-release` and `name-version-release.arch`.
     pub excludes: Vec<String>,
+    /// rpm: what the module streams that are on and off hide.
+    pub modules: Arc<ModuleFilter>,
     /// Globs over names of installed packages that must not change.
     pub holds: Vec<String>,
     /// Versions that names have if they are chosen at all, whatever is installed: what holds mean where nothing is.
     pub fixed: BTreeMap<String, String>,
     /// Whether an installed package may move to a lower version.
     pub allow_downgrade: bool,
+    /// Whether requested packages that are installed may go where the request cannot be met beside them.
+    pub allow_erasing: bool,
+    /// Nothing but the best version of what is requested, and of what an upgrade is asked to move, will do. Else the best
+    /// version that works.
+    pub best: bool,
+    /// rpm: packages that are installed beside their older versions.
+    pub install_only: InstallOnly,
     /// Drop installed packages that nothing requested needs any more.
     pub autoremove: bool,
+}
+
+/// rpm: packages of which several versions are installed at once, as kernels are. Only those of the native architecture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstallOnly {
+    /// Their names, or what they provide.
+    pub names: Vec<String>,
+    /// How many versions of each name an upgrade leaves; 0: all.
+    pub limit: usize,
+}
+
+impl InstallOnly {
+    /// dnf's own list and limit.
+    pub fn usual() -> Self {
+        let names = [
+            "kernel",
+            "kernel-PAE",
+            "installonlypkg(kernel)",
+            "installonlypkg(kernel-module)",
+            "installonlypkg(vm)",
+            "multiversion(kernel)",
+        ];
+        Self {
+            names: names.map(str::to_owned).to_vec(),
+            limit: 3,
+        }
+    }
 }
 
 /// Why a request cannot be understood.

@@ -4,7 +4,11 @@
 //! installed name; keep what was requested, the rest where possible; for a removal, keep what is essential, the rest
 //! where possible. The first that can be solved is taken; an upgrade takes the second if the first had to hold
 //! something back and the second upgrades more.
+//!
+//! What is installed beside its older versions (kernels) does not move: a newer version is wished for, and once it is
+//! there, the oldest go.
 
+use crate::policy;
 use crate::pool::{Group, Name, Need, Pool, Rules, SetId, Solvable};
 use crate::provider::{Engine as _, Problem, Refutation, Resolvo};
 use crate::request::{Request, ResolveError, Upgrade};
@@ -12,6 +16,7 @@ use crate::spec::{self, Wanted};
 use crate::weak;
 use std::collections::BTreeMap;
 use vzpkg_metadata::Family;
+use vzpkg_metadata::dependency::Atom;
 use vzpkg_metadata::index::IndexedPackage;
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::transaction::Reason;
@@ -25,6 +30,8 @@ pub(crate) struct Goal {
     pub(crate) unwanted: Vec<Name>,
     /// What is installed and not unwanted, sorted by name, with the choices that keep it.
     pub(crate) installed: Vec<(Solvable, Vec<Group>, Reason)>,
+    /// Newer versions of what is installed beside its older ones, with the reasons of those.
+    pub(crate) further: Vec<(Group, Reason)>,
     /// Everything installed.
     pub(crate) before: Vec<Solvable>,
 }
@@ -57,11 +64,29 @@ impl Goal {
         for spec in &request.install {
             wanted.extend(spec::wanted(pool, spec)?);
         }
+        for spec in &request.if_present {
+            let found = spec::wanted(pool, spec)?;
+            wanted.extend(found.into_iter().filter(|it| spec::is_there(pool, it)));
+        }
+        if request.best {
+            for wanted in &mut wanted {
+                spec::only_best(pool, wanted);
+            }
+        }
         let mut unwanted: Vec<Name> = Vec::new();
         for spec in &request.remove {
             unwanted.extend(spec::unwanted(pool, spec));
         }
-        let (before, installed) = installed(pool, request, lock, &unwanted);
+        let (before, mut installed) = installed(pool, request, lock, &unwanted);
+        let further = further(pool, request, &installed);
+        if request.best && request.upgrade != Upgrade::None {
+            for (solvable, groups, _) in &mut installed {
+                let package = pool.package(*solvable);
+                if package.is_some_and(|package| moves(request, package.name())) {
+                    spec::only_best_of(pool, groups);
+                }
+            }
+        }
         Ok(Self {
             wanted,
             essential: if request.essential {
@@ -71,7 +96,39 @@ impl Goal {
             },
             unwanted,
             installed,
+            further,
             before,
+        })
+    }
+
+    /// The same without the oldest of the packages of which `chosen` has more versions than the limit allows; `None` if
+    /// there are none.
+    fn without_surplus(&self, pool: &Pool<'_>, limit: usize, chosen: &[Solvable]) -> Option<Self> {
+        let mut surplus = Vec::new();
+        for (group, _) in &self.further {
+            let name = group.members.first().and_then(|&one| pool.package(one))?;
+            let mut versions: Vec<_> = chosen
+                .iter()
+                .filter_map(|&one| Some((one, pool.package(one)?)))
+                .filter(|(_, package)| {
+                    package.name() == name.name() && pool.is_install_only(*package)
+                })
+                .collect();
+            versions.sort_by(|(_, a), (_, b)| policy::preference(pool.family, a, b));
+            let over = versions.iter().skip(limit);
+            surplus.extend(over.map(|(one, _)| pool.name(*one)));
+        }
+        let stays = |(solvable, ..): &&(Solvable, Vec<Group>, Reason)| {
+            !surplus.contains(&pool.name(*solvable))
+        };
+        let unwanted = self.unwanted.iter().chain(&surplus).copied().collect();
+        (limit > 0 && !surplus.is_empty()).then(|| Self {
+            wanted: self.wanted.clone(),
+            essential: self.essential.clone(),
+            unwanted,
+            installed: self.installed.iter().filter(stays).cloned().collect(),
+            further: self.further.clone(),
+            before: self.before.clone(),
         })
     }
 
@@ -113,6 +170,9 @@ impl Goal {
                     problem.wishes.push(wish(pool, std::slice::from_ref(part)));
                 }
             }
+        }
+        for (group, _) in &self.further {
+            problem.wishes.push(wish(pool, std::slice::from_ref(group)));
         }
         soft.sort_by_key(|(automatic, _)| *automatic);
         for (_, groups) in soft {
@@ -207,7 +267,7 @@ fn installed(
             continue;
         }
         let mut groups = Vec::new();
-        if pool.family == Family::Rpm && moves(request, package.name()) {
+        if pool.family == Family::Rpm && gives_way(request, package.name()) {
             for (from, newer) in pool.obsoleting(solvable) {
                 let Some(name) = pool.name_of(newer) else {
                     continue;
@@ -230,7 +290,60 @@ fn installed(
     (before, kept)
 }
 
-/// Whether an installed package of this name may give way to what obsoletes it.
+/// The newest version of each package that is installed beside its older ones, where an upgrade is asked for and it is not
+/// there yet.
+fn further(pool: &mut Pool<'_>, request: &Request, installed: &Installed) -> Vec<(Group, Reason)> {
+    let mut newest: BTreeMap<&str, (IndexedPackage<'_>, &Reason)> = BTreeMap::new();
+    for (solvable, _, reason) in installed {
+        let Some(package) = pool.package(*solvable) else {
+            continue;
+        };
+        if !pool.is_install_only(package) || !moves(request, package.name()) {
+            continue;
+        }
+        let known = newest.entry(package.name()).or_insert((package, reason));
+        if policy::preference(pool.family, &package, &known.0).is_lt() {
+            *known = (package, reason);
+        }
+    }
+    let mut found = Vec::new();
+    for (text, (present, reason)) in newest {
+        let groups = pool.providers(&Atom::named(text));
+        let candidates = groups.into_iter().filter(|group| {
+            let first = group.members.first().and_then(|&one| pool.package(one));
+            first.is_some_and(|package| package.name() == text && pool.is_install_only(package))
+        });
+        let best = candidates.min_by(|a, b| {
+            let package = |group: &Group| group.members.first().and_then(|&one| pool.package(one));
+            match (package(a), package(b)) {
+                (Some(a), Some(b)) => policy::preference(pool.family, &a, &b),
+                _ => std::cmp::Ordering::Equal,
+            }
+        });
+        let Some(best) = best else { continue };
+        let package = best.members.first().and_then(|&one| pool.package(one));
+        let newer = |package: IndexedPackage<'_>| {
+            vzpkg_metadata::version::compare(pool.family, package.version(), present.version())
+                .is_gt()
+        };
+        if package.is_some_and(newer) {
+            found.push((best, reason.clone()));
+        }
+    }
+    found
+}
+
+/// Whether an installed package of this name may give way to what obsoletes it: not where it is to move to a version.
+fn gives_way(request: &Request, name: &str) -> bool {
+    match &request.upgrade {
+        Upgrade::Only(targets) => targets
+            .iter()
+            .any(|target| target.name == name && target.version.is_none()),
+        Upgrade::None | Upgrade::All => moves(request, name),
+    }
+}
+
+/// Whether an installed package of this name is to move to something newer.
 fn moves(request: &Request, name: &str) -> bool {
     match &request.upgrade {
         Upgrade::None => false,
@@ -257,10 +370,14 @@ pub(crate) fn solve(pool: &mut Pool<'_>, goal: &Goal, request: &Request) -> Opti
         Some(chosen) => chosen,
         None => match attempt(pool, goal, request, Keep::Requested) {
             Some(chosen) => chosen,
-            None if request.remove.is_empty() => return None,
+            None if request.remove.is_empty() && !request.allow_erasing => return None,
             None => attempt(pool, goal, request, Keep::Essential)?,
         },
     };
+    let limit = request.install_only.limit;
+    let narrower = goal.without_surplus(pool, limit, &chosen);
+    let fewer = narrower.and_then(|goal| attempt(pool, &goal, request, Keep::All));
+    let chosen = fewer.unwrap_or(chosen);
     Some(Solution { chosen })
 }
 
@@ -269,8 +386,8 @@ pub(crate) fn solve(pool: &mut Pool<'_>, goal: &Goal, request: &Request) -> Opti
 pub(crate) fn refute(pool: &mut Pool<'_>, goal: &Goal, request: &Request) -> Refutation {
     let keep = match (goal.installed.is_empty(), request.remove.is_empty()) {
         (true, _) => Keep::All,
-        (false, true) => Keep::Requested,
-        (false, false) => Keep::Essential,
+        (false, true) if !request.allow_erasing => Keep::Requested,
+        (false, _) => Keep::Essential,
     };
     let mut problem = goal.problem(pool, keep);
     problem.wishes.clear();

@@ -1,9 +1,9 @@
 //! What a user writes to name packages, and which packages that means.
 
-use crate::policy::{Pin, Rulebook};
+use crate::policy::{self, Pin, Rulebook};
 use crate::pool::{Group, Name, Pool, Solvable};
 use crate::request::ResolveError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use vzpkg_metadata::dependency::{Atom, Expression};
 use vzpkg_metadata::package::RelationKind;
 use vzpkg_metadata::{Family, glob, version};
@@ -65,6 +65,9 @@ pub(crate) fn wanted(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Wanted>, Res
         if !all.is_empty() {
             return Ok(all);
         }
+        if pool.family == Family::Rpm {
+            return Ok(meant(pool, spec));
+        }
     }
     let groups = match pool.family {
         Family::Deb => deb(pool, spec)?,
@@ -87,6 +90,55 @@ pub(crate) fn unwanted(pool: &mut Pool<'_>, spec: &str) -> Vec<Name> {
         .collect()
 }
 
+/// Whether some package that may be chosen meets a spec; of `(a if b)`, whether one is called `a`.
+pub(crate) fn is_there(pool: &mut Pool<'_>, wanted: &Wanted) -> bool {
+    let conditional = match Expression::parse(pool.family, &wanted.spec) {
+        Ok(Expression::If(branches)) => Some(pool.groups(&branches.then)),
+        _ => None,
+    };
+    let groups = conditional.as_ref().unwrap_or(&wanted.groups);
+    groups.iter().any(|group| {
+        let usable = &pool.entry(group.name).usable;
+        group.members.iter().any(|one| usable.contains(one))
+    })
+}
+
+/// Leaves the best version of each name; where some of the choices have the name that was asked for, no other name but of
+/// what obsoletes it.
+pub(crate) fn only_best(pool: &Pool<'_>, wanted: &mut Wanted) {
+    let package = |group: &Group| group.members.first().and_then(|&one| pool.package(one));
+    let named = |group: &Group| package(group).is_some_and(|it| it.name() == wanted.spec);
+    if let Some(last) = wanted.groups.iter().rposition(named) {
+        wanted.groups.truncate(last + 1);
+    }
+    let beside = wanted.groups.iter().filter_map(package);
+    let beside = beside.filter(|&package| pool.is_install_only(package));
+    let best = beside.min_by(|a, b| policy::preference(pool.family, a, b));
+    if let Some(best) = best {
+        wanted.groups.retain(|group| {
+            let package = package(group);
+            package.is_none_or(|it| !pool.is_install_only(it) || it.version() == best.version())
+        });
+    }
+    only_best_of(pool, &mut wanted.groups);
+}
+
+/// Leaves the best version of each group that has any that may be chosen.
+pub(crate) fn only_best_of(pool: &Pool<'_>, groups: &mut [Group]) {
+    for group in groups {
+        let usable = &pool.entry(group.name).usable;
+        let of = |one: Solvable| pool.package(one);
+        let candidates = group.members.iter().filter(|one| usable.contains(one));
+        let packages = candidates.filter_map(|&one| of(one));
+        let best = packages.min_by(|a, b| policy::preference(pool.family, a, b));
+        if let Some(best) = best {
+            let version = best.version();
+            let is_best = |one: &Solvable| of(*one).is_some_and(|it| it.version() == version);
+            group.members.retain(is_best);
+        }
+    }
+}
+
 /// The names of packages that match a glob, sorted.
 fn names_like(pool: &Pool<'_>, glob: &str) -> BTreeSet<String> {
     let indexes = pool.sources.iter().map(|source| source.index);
@@ -95,6 +147,36 @@ fn names_like(pool: &Pool<'_>, glob: &str) -> BTreeSet<String> {
         .filter(|(index, name)| glob::matches(glob, name) && index.by_name(name).next().is_some())
         .map(|(_, name)| name.to_owned())
         .collect()
+}
+
+/// rpm: the packages whose name, version and architecture match a glob, one choice per name; one that nothing satisfies
+/// if there are none.
+fn meant(pool: &mut Pool<'_>, glob: &str) -> Vec<Wanted> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for source in 0..pool.sources.len() {
+        let packages = pool.sources[source].index.packages();
+        for package in packages.filter(|package| policy::means(glob, package)) {
+            let Some(name) = pool.name_of(package) else {
+                continue;
+            };
+            let solvable = pool.canonical(pool.solvable(source, package));
+            let members = Vec::new();
+            let key = pool.entry(name).label.clone();
+            let group = groups.entry(key).or_insert(Group { name, members });
+            if group.name == name && !group.members.contains(&solvable) {
+                group.members.push(solvable);
+            }
+        }
+    }
+    let groups = narrow(pool, groups.into_values().collect(), |_, _| true);
+    let of = |groups| Wanted {
+        spec: glob.to_owned(),
+        groups,
+    };
+    if groups.is_empty() {
+        return vec![of(groups)];
+    }
+    groups.into_iter().map(|group| of(vec![group])).collect()
 }
 
 fn deb(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
@@ -235,7 +317,7 @@ impl<'a> Pool<'a> {
         }
         found.sort_by(|(_, a), (_, b)| {
             let by_name = a.name().cmp(b.name());
-            by_name.then_with(|| crate::policy::preference(Family::Rpm, a, b))
+            by_name.then_with(|| policy::preference(Family::Rpm, a, b))
         });
         found
     }

@@ -32,6 +32,10 @@ pub struct Settings {
     pub script_timeout: Duration,
     /// Whether recommended packages are installed.
     pub recommends: bool,
+    /// Whether nothing but the best versions of what is wanted will do.
+    pub best: bool,
+    /// Whether an update may remove requested packages that stand in its way.
+    pub allow_erasing: bool,
     /// How many of the newest versions of each template gc leaves, used or not.
     pub keep_last: usize,
     /// gc leaves versions that are not older than so many days; 0: age alone keeps nothing.
@@ -144,6 +148,8 @@ impl Settings {
             run_directory: layers.get(Key::RunDirectory).0.into(),
             script_timeout: seconds(Key::ScriptTimeout)?,
             recommends: layers.parse(Key::Recommends)?,
+            best: layers.parse(Key::Best)?,
+            allow_erasing: layers.parse(Key::AllowErasing)?,
             keep_last: layers.parse(Key::KeepLast)?,
             keep_days: layers.parse(Key::KeepDays)?,
             format,

@@ -187,6 +187,7 @@ fn template() -> Template {
         packages: Vec::new(),
         packages_0: Vec::new(),
         packages_1: Vec::new(),
+        modules: Vec::new(),
         repositories: Vec::new(),
         keys: Vec::new(),
         environment: Vec::new(),

@@ -176,8 +176,17 @@ impl Constraint<'_> {
                 (left.takes_equal() && right.takes_equal())
                     || (left.takes_less() && right.takes_less())
                     || (left.takes_greater() && right.takes_greater())
+                    || (family == Family::Rpm
+                        && (self.is_any_release_of(other) || other.is_any_release_of(self)))
             }
         }
+    }
+
+    /// rpm, for versions that are equal as far as they go: whether this one has no release, the other has one, and this
+    /// one takes its version. Then some release of it is among what the other takes.
+    fn is_any_release_of(&self, other: &Self) -> bool {
+        let is_whole = |constraint: &Self| constraint.version.contains('-');
+        self.comparison.takes_equal() && !is_whole(self) && is_whole(other)
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) fn digest(template: &Template) -> Digest {
         fields.add("packages_0", group);
     }
     fields.add("packages_1", &template.packages_1);
+    if !template.modules.is_empty() {
+        fields.add("modules", &template.modules);
+    }
     fields.add("repositories", &template.repository_texts);
     for pin in &template.keys {
         fields.add("key", &[pin.origin.as_str(), pin.fingerprint.as_str()]);

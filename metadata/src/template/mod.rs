@@ -58,6 +58,8 @@ pub struct Template {
     pub packages_0: Vec<Vec<String>>,
     /// Second stage of a cache build.
     pub packages_1: Vec<String>,
+    /// rpm: module streams that are on, `nginx:1.24`, and `platform:el9` for the distribution itself. Own, then the base's.
+    pub modules: Vec<String>,
     /// Own repositories, then (for an OS set) the base's; one place occurs once. An application's are only its own:
     /// see [`active_repositories`].
     pub repositories: Vec<RepositoryLine>,

@@ -24,6 +24,11 @@ pub enum PackageSpecError {
     /// deb: `=` without a version, or a `name=version` whose name is empty.
     #[error("`{0}` is no package: write `name` or `name=version`")]
     DebForm(String),
+    /// rpm: `@` with something that is neither a group nor a module stream, or a stream that is none.
+    #[error(
+        "`{0}` is no group or module stream: write `@group`, `@module:stream` or `@module:stream/profile`"
+    )]
+    Group(String),
     /// The name begins with something that is no letter or digit.
     #[error("`{0}` is no package: names begin with a letter or digit")]
     Start(String),
@@ -32,7 +37,8 @@ pub enum PackageSpecError {
 /// Checks one specification.
 ///
 /// * deb: `name`, `name=version`; the name may carry an architecture, `name:amd64`.
-/// * rpm: `name`, `name.arch`, `name-ver`, `name-ver-rel`, `name-ver-rel.arch`, `epoch:name-ver-rel.arch`.
+/// * rpm: `name`, `name.arch`, `name-ver`, `name-ver-rel`, `name-ver-rel.arch`, `epoch:name-ver-rel.arch`; `@group`,
+///   `@module:stream`, `@module:stream/profile`.
 ///
 /// # Errors
 /// [`PackageSpecError`] says which rule the text breaks.
@@ -43,6 +49,24 @@ pub fn check(family: Family, text: &str) -> Result<(), PackageSpecError> {
     }
     if text.contains(['*', '?', '[']) {
         return Err(PackageSpecError::Pattern(text.to_owned()));
+    }
+    if let (Family::Rpm, Some(group)) = (family, text.strip_prefix('@')) {
+        let (rest, profile) = match group.split_once('/') {
+            Some((rest, profile)) => (rest, Some(profile)),
+            None => (group, None),
+        };
+        let is_good = match (rest.split_once(':'), profile) {
+            (None, None) => is_word(rest),
+            (None, Some(_)) => false,
+            (Some((module, stream)), profile) => {
+                is_word(module) && is_word(stream) && profile.is_none_or(is_word)
+            }
+        };
+        return if is_good {
+            Ok(())
+        } else {
+            Err(PackageSpecError::Group(text.to_owned()))
+        };
     }
     let name = match family {
         Family::Rpm => text,
@@ -74,6 +98,28 @@ pub fn check(family: Family, text: &str) -> Result<(), PackageSpecError> {
     }
 }
 
+/// Checks one module stream: `module:stream`.
+///
+/// # Errors
+/// [`PackageSpecError::Group`], [`PackageSpecError::TooLong`].
+pub fn check_stream(text: &str) -> Result<(), PackageSpecError> {
+    if text.len() > limits::IDENTIFIER_BYTES {
+        return Err(PackageSpecError::TooLong(text.chars().take(40).collect()));
+    }
+    match text.split_once(':') {
+        Some((module, stream)) if is_word(module) && is_word(stream) => Ok(()),
+        _ => Err(PackageSpecError::Group(text.to_owned())),
+    }
+}
+
+/// A part of the name of a group or module.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-._~".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +136,10 @@ mod tests {
             "perl-Foo_Bar",
             "_x",
             "libstdc++",
+            "@core",
+            "@web-server",
+            "@nodejs:18",
+            "@nodejs:18/minimal",
         ] {
             assert_eq!(check(Family::Rpm, text), Ok(()), "{text}");
         }
@@ -117,6 +167,15 @@ mod tests {
         for text in ["=1", "a=", "-x=1"] {
             assert!(check(Family::Deb, text).is_err(), "{text:?}");
         }
-        assert!(check(Family::Rpm, "a=1").is_err());
+        for text in [
+            "a=1", "@", "@a b", "@a/b", "@a:", "@:b", "@a:b/", "@a:b/c/d", "@-x", "@a;b",
+        ] {
+            assert!(check(Family::Rpm, text).is_err(), "{text:?}");
+        }
+        assert!(check(Family::Deb, "@core").is_err());
+        assert_eq!(check_stream("platform:el9"), Ok(()));
+        for text in ["a", "a:", ":b", "a:b:c", "a:b/c", "@a:b"] {
+            assert!(check_stream(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 pub struct RepositoryOptions {
     /// `priority=N`: a lower number wins, as in dnf; 99 where absent.
     pub priority: Option<i32>,
+    /// `excludepkgs=A,B`: patterns of packages that are not taken from here.
+    pub excludes: Vec<String>,
+    /// `module_hotfixes=yes` (rpm): module streams hide no package of this repository.
+    pub module_hotfixes: bool,
     /// `check-valid-until=no`: an archive whose `Valid-Until` has passed for ever.
     pub ignore_valid_until: bool,
     /// `metadata=unsigned` (rpm): nothing signs `repomd.xml`; every package must carry a pinned key's signature.
@@ -247,6 +251,13 @@ fn split_options(line: &str) -> Result<(Flags, &str), LineProblem> {
             Some(("trusted", value)) => *trusted = yes_no(value).ok_or_else(unknown)?,
             Some(("priority", value)) => {
                 options.priority = Some(value.parse().ok().ok_or_else(unknown)?);
+            }
+            Some(("excludepkgs", value)) if !value.is_empty() => {
+                let patterns = value.split(',').filter(|it| !it.is_empty());
+                options.excludes.extend(patterns.map(str::to_owned));
+            }
+            Some(("module_hotfixes", value)) => {
+                options.module_hotfixes = yes_no(value).ok_or_else(unknown)?;
             }
             Some(("check-valid-until", value)) => {
                 options.ignore_valid_until = !yes_no(value).ok_or_else(unknown)?;

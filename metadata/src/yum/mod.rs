@@ -1,13 +1,16 @@
-//! yum's formats: `repomd.xml`, `primary.xml`, `filelists.xml`, `updateinfo.xml`, mirror lists and metalinks. Bytes in,
-//! values out.
+//! yum's formats: `repomd.xml`, `primary.xml`, `filelists.xml`, `updateinfo.xml`, `comps.xml`, `modules.yaml`, mirror lists
+//! and metalinks. Bytes in, values out.
 //!
 //! The XML is read by `quick-xml` as a stream, one package in memory at a time, through one strict layer ([`xml`])
-//! that refuses document types, unknown entities and endless elements. Not here yet: `comps`, `modules` (each becomes a file of
-//! this folder), and never: zchunk and sqlite forms, of which the same repository always has another.
+//! that refuses document types, unknown entities and endless elements; the YAML by `saphyr-parser` through another
+//! ([`yaml`]). Never here: zchunk and sqlite forms, of which the same repository always has another.
 
+pub mod comps;
 pub mod filelists;
 pub mod metalink;
 pub mod mirrorlist;
+pub mod module_filter;
+pub mod modules;
 mod package;
 pub mod primary;
 mod relation;
@@ -16,5 +19,7 @@ pub mod repomd;
 mod tests;
 pub mod updateinfo;
 mod xml;
+mod yaml;
 
 pub use xml::XmlError;
+pub use yaml::YamlError;

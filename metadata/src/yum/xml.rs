@@ -1,7 +1,7 @@
 //! The strict layer over `quick-xml` that every parser of this folder reads through.
 //!
 //! It knows elements, their attributes and their text, as a stream. It refuses what an index has no use for and an
-//! attacker has: document types and entities of one's own, other encodings than UTF-8, elements nested without end,
+//! attacker has: document types that define anything, entities of one's own, other encodings than UTF-8, elements nested without end,
 //! single tags or texts of megabytes. Namespaces are not resolved: every generator writes the same prefixes.
 
 use crate::limits;
@@ -229,6 +229,8 @@ pub(super) struct Xml<R> {
     tag: String,
     name_length: usize,
     depth: usize,
+    /// A document type that only names itself and an address may stand before the root element.
+    takes_document_type: bool,
 }
 
 impl<R: BufRead> Xml<R> {
@@ -245,7 +247,15 @@ impl<R: BufRead> Xml<R> {
             tag: String::new(),
             name_length: 0,
             depth: 0,
+            takes_document_type: false,
         }
+    }
+
+    /// Passes over a document type that defines nothing, as comps.xml has one. Nobody follows its address, and entities
+    /// stay the five of XML.
+    pub(super) fn with_document_type(mut self) -> Self {
+        self.takes_document_type = true;
+        self
     }
 
     /// Bytes read so far.
@@ -257,9 +267,11 @@ impl<R: BufRead> Xml<R> {
     pub(super) fn next(&mut self) -> Result<Token<'_>, XmlError> {
         loop {
             let depth = self.depth;
+            let takes_type = self.takes_document_type && depth == 0;
             let (event, position) = read_event(&mut self.reader, &mut self.buffer)?;
             match event {
                 Event::Start(_) if depth >= DEPTH => return Err(XmlError::TooDeep { position }),
+                Event::DocType(text) if takes_type && !text.contains('[') => {}
                 Event::Start(start) => {
                     self.tag.clear();
                     self.tag.push_str(&start);

@@ -248,8 +248,12 @@ impl Work<'_> {
             } else {
                 Security::Unknown
             },
+            groups: None,
+            modules: None,
+            hotfixes: false,
             date: state.date,
             priority: self.source.options.priority,
+            excludes: self.source.options.excludes.clone(),
             package_keys: None,
         }
     }

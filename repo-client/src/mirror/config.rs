@@ -252,6 +252,8 @@ impl Part {
     const fn options(&self) -> RepositoryOptions {
         RepositoryOptions {
             priority: None,
+            excludes: Vec::new(),
+            module_hotfixes: false,
             ignore_valid_until: self.trust.ignore_valid_until,
             unsigned_metadata: self.trust.unsigned_metadata,
             legacy_signatures: self.trust.legacy_signatures,

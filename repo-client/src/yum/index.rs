@@ -3,12 +3,12 @@
 use super::place::Place;
 use super::root::{NewRoot, identity};
 use super::state::{Named, State};
-use super::{Advisories, Work, YumError};
+use super::{Work, YumError, extras};
 use crate::decompress::{self, Compression};
 use crate::download::{self, Item};
-use crate::error::{FetchError, RepositoryProblem};
+use crate::error::RepositoryProblem;
 use crate::index_file::{self, Original};
-use crate::repository::{MappedIndex, Security};
+use crate::repository::MappedIndex;
 use crate::source::BaseUrl;
 use crate::verify::freshness;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use std::io::BufRead;
 use std::path::Path;
 use vzpkg_metadata::durable;
 use vzpkg_metadata::index::{self, IndexBuilder};
-use vzpkg_metadata::yum::{filelists, primary, updateinfo};
+use vzpkg_metadata::yum::{filelists, primary};
 use vzpkg_metadata::{Digest, Family};
 
 /// Fetches what a new `repomd.xml` names and makes everything durable; `state.json` last. `paths` were wanted before.
@@ -40,6 +40,8 @@ pub(super) fn update(
         primary: new.primary,
         filelists: new.filelists,
         updateinfo: new.updateinfo,
+        groups: new.groups,
+        modules: new.modules,
         paths,
         index: Digest::from_bytes([0; 32]),
     };
@@ -82,40 +84,11 @@ fn make(
         build(work, place, &state, &path)?;
         MappedIndex::open(&path)?
     };
-    if let Err(problem) = make_advisories(work, place, &state) {
-        if matches!(problem, RepositoryProblem::Fetch(FetchError::Cancelled)) {
-            return Err(problem);
-        }
-        // What is to be installed does not depend on them.
-        let text = format!(
-            "{}: its security advisories cannot be used: {problem}",
-            place.shown
-        );
-        work.context.reporter.message(&text);
-        state.updateinfo = None;
-    }
+    extras::make(work, place, &mut state)?;
     before()?;
     state.write(place)?;
     remove_leftovers(place, &state);
     Ok((state, index))
-}
-
-/// Makes the file of security advisories, if there is anything to make it from and it is not here.
-fn make_advisories(work: &Work<'_>, place: &Place, state: &State) -> Result<(), RepositoryProblem> {
-    let (Some(named), Security::Advisories(path)) = (&state.updateinfo, place.security(state))
-    else {
-        return Ok(());
-    };
-    if path.exists() {
-        return Ok(());
-    }
-    fetch(work, place, state, "updateinfo", named)?;
-    let mut advisories = Advisories::new();
-    read(place, named, &mut |reader| {
-        let scanned = updateinfo::scan(reader, &mut |advised| advisories.add(advised));
-        scanned.map_err(YumError::from)
-    })?;
-    Ok(advisories.write(&path)?)
 }
 
 /// Names the mapped form: a digest over what it is made from and the number of its format.
@@ -175,7 +148,7 @@ fn build(
 }
 
 /// Hands the unpacked text of a file that is here to `scan`, and checks that it was the signed one.
-fn read(
+pub(super) fn read(
     place: &Place,
     named: &Named,
     scan: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), YumError>,
@@ -194,7 +167,7 @@ fn read(
 }
 
 /// Fetches a file that `repomd.xml` names into the directory.
-fn fetch(
+pub(super) fn fetch(
     work: &Work<'_>,
     place: &Place,
     state: &State,
@@ -228,11 +201,8 @@ fn remove_leftovers(place: &Place, state: &State) {
         file_name(&state.primary.digest),
     ];
     keep.extend(state.filelists.iter().map(|named| file_name(&named.digest)));
-    if let Security::Advisories(path) = place.security(state) {
-        keep.extend(
-            path.file_name()
-                .map(|name| name.to_string_lossy().into_owned()),
-        );
-    }
+    let extras = place.extras(state);
+    let names = extras.iter().filter_map(|path| path.file_name());
+    keep.extend(names.map(|name| name.to_string_lossy().into_owned()));
     index_file::remove_leftovers(&place.directory, &keep);
 }

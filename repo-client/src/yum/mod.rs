@@ -6,6 +6,8 @@
 //!     ├ repodata/…-primary.xml.gz            every package, with its SHA-256
 //!     ├ repodata/…-filelists.xml.gz          fetched only where somebody asks for a path that primary does not list
 //!     ├ repodata/…-updateinfo.xml.gz         the security advisories of it are kept; without them a load goes on
+//!     ├ repodata/…-comps.xml.gz              groups of packages, likewise
+//!     ├ repodata/…-modules.yaml.gz           module streams; without them packages would show that must not
 //!     └ Packages/…rpm                        fetched later, by crate::Client::fetch
 //! ```
 //!
@@ -19,6 +21,7 @@
 //! be replayed by whoever serves it, so neither is remembered as the newest seen.
 
 mod advisories;
+mod extras;
 mod index;
 mod mirrors;
 mod paths;
@@ -31,7 +34,7 @@ use crate::error::{RepositoryError, RepositoryProblem};
 use crate::guard;
 use crate::options::Refresh;
 use crate::report::Loaded;
-use crate::repository::{MappedIndex, Repository, Security};
+use crate::repository::{MappedIndex, Repository};
 use crate::retry::{self, Torn};
 use crate::source::BaseUrl;
 use crate::transport::Stop;
@@ -41,14 +44,17 @@ use place::Place;
 use state::State;
 use std::collections::BTreeSet;
 use vzpkg_metadata::template::{KeyPin, YumSource};
+use vzpkg_metadata::yum::comps::CompsError;
 use vzpkg_metadata::yum::filelists::FilelistsError;
 use vzpkg_metadata::yum::metalink::MetalinkError;
+use vzpkg_metadata::yum::modules::ModulesError;
 use vzpkg_metadata::yum::primary::PrimaryError;
 use vzpkg_metadata::yum::repomd::RepomdError;
 use vzpkg_metadata::yum::updateinfo::UpdateinfoError;
 use vzpkg_metadata::{Arch, durable};
 
 pub use advisories::Advisories;
+pub use extras::{read_groups, read_modules};
 pub(crate) use paths::missing_paths;
 pub(crate) use root::{Asked, Known, NewRoot};
 
@@ -100,6 +106,12 @@ pub enum YumError {
     /// `updateinfo.xml` cannot be understood.
     #[error(transparent)]
     Updateinfo(#[from] UpdateinfoError),
+    /// `comps.xml` cannot be understood.
+    #[error(transparent)]
+    Comps(#[from] CompsError),
+    /// `modules.yaml` cannot be understood.
+    #[error(transparent)]
+    Modules(#[from] ModulesError),
 }
 
 /// Which paths that only `filelists` has must be in the index, and whether that is all that is new.
@@ -291,11 +303,8 @@ impl Work<'_> {
     /// The index of a state, if it is one of this vzpkg and all wanted paths were looked for when it was made.
     fn index(&self, place: &Place, state: &State) -> Option<MappedIndex> {
         let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
-        let has_advisories = match place.security(state) {
-            Security::Advisories(path) => path.exists(),
-            Security::Unknown | Security::All => true,
-        };
-        (has_advisories && self.has_paths(state)).then_some(index)
+        let has_extras = place.extras(state).iter().all(|path| path.exists());
+        (has_extras && self.has_paths(state)).then_some(index)
     }
 
     /// Whether all wanted paths were looked for when the index was made.
@@ -370,8 +379,12 @@ impl Work<'_> {
             origin: String::new(),
             codename: String::new(),
             security: place.security(state),
+            groups: place.groups(state),
+            modules: place.modules(state),
+            hotfixes: self.source.options.module_hotfixes,
             date: state.date,
             priority: self.source.options.priority,
+            excludes: self.source.options.excludes.clone(),
             package_keys,
         })
     }

@@ -3,8 +3,6 @@
 //! The directory's name is made from the template's repository id and a hash of what the line says: two templates that
 //! call different repositories `base0` do not share one.
 
-use super::state::State;
-use crate::repository::Security;
 use crate::source::{BaseUrl, FileUrl, UrlError};
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::template::YumSource;
@@ -79,15 +77,6 @@ impl Place {
     /// The mapped index of this name.
     pub(super) fn index_path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(format!("{digest}.index"))
-    }
-
-    /// What is known of the security updates of a state.
-    pub(super) fn security(&self, state: &State) -> Security {
-        let named = state.updateinfo.as_ref();
-        named.map_or(Security::Unknown, |named| {
-            let name = format!("{}.advisories", named.digest);
-            Security::Advisories(self.directory.join(name))
-        })
     }
 }
 

@@ -19,6 +19,9 @@ use vzpkg_metadata::{Digest, limits};
 const REPOMD: &str = "repodata/repomd.xml";
 const SIGNATURE: &str = "repodata/repomd.xml.asc";
 
+/// The same groups plain and packed; the packed ones may be missing.
+const GROUPS: [&str; 4] = ["group_zst", "group_xz", "group_gz", "group"];
+
 /// A detached signature in text has 1 KB per signer.
 const SIGNATURE_BYTES: u64 = 1 << 20;
 
@@ -53,6 +56,8 @@ pub(crate) struct NewRoot {
     pub(crate) primary: Named,
     pub(super) filelists: Option<Named>,
     pub(super) updateinfo: Option<Named>,
+    pub(super) groups: Option<Named>,
+    pub(super) modules: Option<Named>,
     /// Names and bytes to keep beside the index.
     pub(crate) files: Vec<(&'static str, Vec<u8>)>,
 }
@@ -222,6 +227,10 @@ fn judge(
         primary: named(&repomd, "primary")?.ok_or(YumError::NoPrimary)?,
         filelists: named(&repomd, "filelists").ok().flatten(),
         updateinfo: named(&repomd, "updateinfo").ok().flatten(),
+        groups: GROUPS
+            .iter()
+            .find_map(|entry| named(&repomd, entry).ok().flatten()),
+        modules: named(&repomd, "modules")?,
         files,
     })
 }

@@ -11,7 +11,7 @@ use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::template::Fingerprint;
 
 /// Another number: the file is not understood and everything is fetched again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A state has about 2 KB, and 60 bytes for each path that is asked for.
 const STATE_BYTES: u64 = 16 << 20;
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) primary: Named,
     pub(super) filelists: Option<Named>,
     pub(super) updateinfo: Option<Named>,
+    pub(super) groups: Option<Named>,
+    pub(super) modules: Option<Named>,
     /// Paths that were looked for in `filelists`.
     pub(super) paths: BTreeSet<String>,
     /// Names the mapped index.

@@ -20,7 +20,11 @@ mod signatures;
 mod support;
 mod yum;
 mod yum_advisories;
+mod yum_extras;
+mod yum_filelists;
 mod yum_fixtures;
+mod yum_mirrors;
+mod yum_refused;
 
 #[test]
 fn every_file_of_tests_is_part_of_this_binary() {

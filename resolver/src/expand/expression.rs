@@ -178,21 +178,46 @@ impl Pool<'_> {
                         .push(self.conditional(condition, vec![group], expression));
                 }
             }
-            // Not (a and not b): where a is, b is.
+            // Not (a and not b): where a is, b is. With `else c` also not (b and c).
             Expression::Unless(branches) => {
-                let condition = self.condition_of(&branches.then);
-                let groups = self.groups(&branches.condition);
-                if let Some(condition) = condition {
-                    rules
-                        .needs
-                        .push(self.conditional(condition, groups, expression));
+                self.imply(expression, &branches.then, &branches.condition, rules);
+                if let Some(otherwise) = &branches.otherwise {
+                    let both = vec![branches.condition.clone(), otherwise.clone()];
+                    self.forbid(&Expression::And(both), own, rules);
                 }
             }
-            // Not (a or not b): b is and a is not.
+            // Not (a or not b): b is and a is not. With `else c`: not (a and b), and where c is, b is.
             Expression::If(branches) => {
-                self.need(&branches.condition, rules);
-                self.forbid(&branches.then, own, rules);
+                let Branches {
+                    then,
+                    condition,
+                    otherwise,
+                } = branches.as_ref();
+                if let Some(otherwise) = otherwise {
+                    let both = vec![condition.clone(), then.clone()];
+                    self.forbid(&Expression::And(both), own, rules);
+                    self.imply(expression, otherwise, condition, rules);
+                } else {
+                    self.need(condition, rules);
+                    self.forbid(then, own, rules);
+                }
             }
+        }
+    }
+
+    /// Adds the rule that where `when` holds, `then` does.
+    fn imply(
+        &mut self,
+        whole: &Expression<'_>,
+        when: &Expression<'_>,
+        then: &Expression<'_>,
+        rules: &mut Rules,
+    ) {
+        let condition = self.condition_of(when);
+        let groups = self.groups(then);
+        if let Some(condition) = condition {
+            let need = self.conditional(condition, groups, whole);
+            rules.needs.push(need);
         }
     }
 

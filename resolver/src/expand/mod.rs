@@ -53,6 +53,10 @@ impl<'a> Pool<'a> {
         if class.is_none_or(str::is_empty) {
             return;
         }
+        let beside = |pool: &Self, one: Solvable| {
+            let other = pool.package(one);
+            other.is_some_and(|other| pool.is_install_only(other))
+        };
         for name in self.names_called(package.name()) {
             let entry = self.entry(name);
             let others: Vec<Solvable> = entry
@@ -62,6 +66,7 @@ impl<'a> Pool<'a> {
                 .filter(|&one| {
                     let other = self.package(one);
                     other.is_some_and(|other| other.version() != package.version())
+                        && !beside(self, one)
                 })
                 .collect();
             if !others.is_empty() && entry.label == package.name() {

@@ -104,7 +104,14 @@ impl<'a> Pool<'a> {
             }
         }
         // Not in the order in which an index lists them.
-        groups.sort_by(|a, b| self.entry(a.name).label.cmp(&self.entry(b.name).label));
+        let version = |group: &Group| group.members.first().and_then(|&one| self.package(one));
+        groups.sort_by(|a, b| {
+            let by_label = self.entry(a.name).label.cmp(&self.entry(b.name).label);
+            by_label.then_with(|| match (version(a), version(b)) {
+                (Some(a), Some(b)) => policy::preference(self.family, &a, &b),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            })
+        });
         groups
     }
 

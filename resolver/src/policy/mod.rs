@@ -9,7 +9,9 @@ use crate::request::Target;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use vzpkg_metadata::index::IndexedPackage;
+use vzpkg_metadata::yum::module_filter::ModuleFilter;
 use vzpkg_metadata::{Arch, Family, glob, version};
 
 /// One candidate: its solvable, the number of its source, the package.
@@ -30,6 +32,10 @@ pub(crate) enum Exclusion {
     Held(String),
     /// The request wants it to move to this version.
     Behind(String),
+    /// It is of a module stream that is off.
+    StreamOff(String),
+    /// A module stream that is on has packages in its place.
+    Modular(String),
 }
 
 impl fmt::Display for Exclusion {
@@ -43,6 +49,8 @@ impl fmt::Display for Exclusion {
             Self::Downgrade(version) => write!(f, "the higher version {version} is installed"),
             Self::Held(version) => write!(f, "version {version} is held"),
             Self::Behind(version) => write!(f, "it is to move to {version}"),
+            Self::StreamOff(stream) => write!(f, "the module stream `{stream}` is not on"),
+            Self::Modular(stream) => write!(f, "the module stream `{stream}` takes its place"),
         }
     }
 }
@@ -66,6 +74,10 @@ pub(crate) struct Rulebook {
     /// Newest first; else what is installed first.
     pub(crate) upgrade: bool,
     pub(crate) allow_downgrade: bool,
+    /// rpm: names, or what they provide, of packages that are installed beside their older versions.
+    pub(crate) install_only: Vec<String>,
+    /// rpm: what module streams hide.
+    pub(crate) modules: Arc<ModuleFilter>,
     /// deb: every version may be chosen, not only the candidate. Used to look for a way out of a conflict.
     pub(crate) any_version: bool,
     /// Conditional requirements are put as choices, which a refutation can be told of and the solver never loses.
@@ -99,9 +111,14 @@ impl Rulebook {
         let pin = self.pins.get(&label);
         let mut usable: Vec<Candidate<'_>> = Vec::new();
         let mut excluded = Vec::new();
+        // What module streams hide does not hide anything itself.
         let best_priority = candidates
             .iter()
-            .filter_map(|(_, source, _)| sources[*source].repository)
+            .filter_map(|(_, source, package)| {
+                let repository = sources[*source].repository?;
+                let hidden = rpm::hidden(&self.modules, repository, package);
+                hidden.is_none().then_some(repository)
+            })
             .min_by_key(|repository| repository.priority);
         for &(solvable, source, package) in candidates {
             let is_fixed = self.fixed.get(package.name()).map(String::as_str);
@@ -109,10 +126,17 @@ impl Rulebook {
                 usable.push((solvable, source, package));
                 continue;
             }
+            let repository = sources[source].repository;
             let exclusion = self
-                .by_name(package.name(), installed_version)
+                .by_name(&package, installed_version)
                 .or_else(|| {
-                    let this = sources[source].repository?;
+                    let by_repository = &repository?.excludes;
+                    let pattern = by_repository.iter().find(|it| means(it, &package));
+                    pattern.map(|pattern| Exclusion::Glob(pattern.clone()))
+                })
+                .or_else(|| rpm::hidden(&self.modules, repository?, &package))
+                .or_else(|| {
+                    let this = repository?;
                     let best = best_priority.filter(|best| best.priority < this.priority)?;
                     Some(Exclusion::Priority(best.id.to_string()))
                 })
@@ -179,10 +203,11 @@ impl Rulebook {
         });
     }
 
-    fn by_name(&self, name: &str, installed: Option<&str>) -> Option<Exclusion> {
-        let glob = self.excludes.iter().find(|glob| glob::matches(glob, name));
-        if let Some(glob) = glob {
-            return Some(Exclusion::Glob(glob.clone()));
+    fn by_name(&self, package: &IndexedPackage<'_>, installed: Option<&str>) -> Option<Exclusion> {
+        let name = package.name();
+        let pattern = self.excludes.iter().find(|it| means(it, package));
+        if let Some(pattern) = pattern {
+            return Some(Exclusion::Glob(pattern.clone()));
         }
         if let Some(version) = self.fixed.get(name) {
             return Some(Exclusion::Held(version.clone()));
@@ -192,6 +217,28 @@ impl Rulebook {
             .filter(|_| held)
             .map(|version| Exclusion::Held(version.to_owned()))
     }
+}
+
+/// Whether a pattern means a package: as a glob over its name, over its name and architecture, or over all of its
+/// `name-version-release.arch`, with the epoch or without and with the architecture or without.
+pub(crate) fn means(pattern: &str, package: &IndexedPackage<'_>) -> bool {
+    let name = package.name();
+    if glob::matches(pattern, name) {
+        return true;
+    }
+    if !pattern.contains(['-', '.']) {
+        return false;
+    }
+    let (version, arch) = (package.version(), package.arch());
+    let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let forms = [
+        format!("{name}.{arch}"),
+        format!("{name}-{version}"),
+        format!("{name}-{version}.{arch}"),
+        format!("{name}-{without_epoch}"),
+        format!("{name}-{without_epoch}.{arch}"),
+    ];
+    forms.iter().any(|form| glob::matches(pattern, form))
 }
 
 /// Which packages exclude each other by name: the native and the independent architecture form one class, `""`; every

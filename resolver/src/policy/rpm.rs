@@ -1,6 +1,11 @@
-//! As dnf decides: which foreign architectures run here, which provider is preferred.
+//! As dnf decides: which foreign architectures run here, which provider is preferred, what module streams hide.
 
+use super::Exclusion;
+use crate::request::Repository;
+use vzpkg_metadata::dependency::Expression;
 use vzpkg_metadata::index::IndexedPackage;
+use vzpkg_metadata::package::RelationKind;
+use vzpkg_metadata::yum::module_filter::ModuleFilter;
 
 /// Whether packages of `arch` run on a `native` machine beside its own (rpm's arch compatibility).
 pub(super) fn is_compatible(native: &str, arch: &str) -> bool {
@@ -22,4 +27,37 @@ pub(crate) fn provider_rank<'a>(
 ) -> (bool, bool, &'a str) {
     let foreign = package.arch().starts_with('i') || package.arch() == "athlon";
     (foreign, !is_best, package.name())
+}
+
+/// Why module streams hide a package of a repository: its own stream is off, or one that is on has its name, or a name
+/// that it provides.
+pub(super) fn hidden(
+    modules: &ModuleFilter,
+    repository: &Repository<'_>,
+    package: &IndexedPackage<'_>,
+) -> Option<Exclusion> {
+    if modules.is_empty() {
+        return None;
+    }
+    let (name, version) = (package.name(), package.version());
+    let epoch = if version.contains(':') { "" } else { "0:" };
+    let artifact = format!("{name}-{epoch}{version}.{}", package.arch());
+    if modules.on.contains(&artifact) {
+        return None;
+    }
+    if let Some(stream) = modules.off.get(&artifact) {
+        return Some(Exclusion::StreamOff(stream.clone()));
+    }
+    if repository.hotfixes || modules.replaced.is_empty() {
+        return None;
+    }
+    let by_name = modules.replaced.get(name);
+    let stream = by_name.or_else(|| {
+        let mut provides = package.relations_of(RelationKind::Provides);
+        provides.find_map(|clause| match clause.expression() {
+            Some(Expression::Atom(atom)) => modules.replaced.get(atom.name),
+            _ => None,
+        })
+    });
+    stream.map(|stream| Exclusion::Modular(stream.clone()))
 }

@@ -4,6 +4,7 @@
 use crate::universe::{Package, Universe};
 use proptest::prelude::*;
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use vzpkg_metadata::Family;
 use vzpkg_metadata::dependency::{Atom, Expression};
 use vzpkg_metadata::package::RelationKind;
@@ -121,7 +122,10 @@ fn universe(family: Family) -> impl Strategy<Value = Universe> {
         }
         Universe {
             family,
+            arch: crate::universe::native(family).to_owned(),
             repositories: vec![("main".to_owned(), 99, all)],
+            repository_excludes: BTreeMap::new(),
+            hotfixes: BTreeSet::new(),
             installed: Vec::new(),
             request: Request {
                 install: wanted.into_iter().map(str::to_owned).collect(),

@@ -11,7 +11,7 @@ use vzpkg_metadata::transaction::{Action, Transaction};
 use vzpkg_metadata::{Arch, Digest, Family, yum};
 use vzpkg_resolver::{Installed, Repository, Request, Solve, Upgrade, resolve};
 
-fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     let named = std::env::vars_os()
         .find(|(name, _)| name == "VZPKG_FIXTURES")
         .map(|(_, path)| PathBuf::from(path));
@@ -73,6 +73,8 @@ fn solved(bytes: &[u8], installed: Option<&Installed<'_>>, request: &Request) ->
         id: "base0".parse().unwrap(),
         index: Index::access(bytes).unwrap(),
         priority: 99,
+        excludes: Vec::new(),
+        hotfixes: false,
     };
     match resolve(Family::Rpm, &arch, &[repository], installed, request).unwrap() {
         Solve::Solved(transaction) => transaction,
@@ -82,7 +84,7 @@ fn solved(bytes: &[u8], installed: Option<&Installed<'_>>, request: &Request) ->
 
 #[test]
 #[ignore = "needs the fixture packages and createrepo_c: make check runs it"]
-fn fixture_centos_7_is_installed_and_upgraded_as_by_dnf() {
+fn fixtures_centos_7_is_installed_and_upgraded_as_by_dnf() {
     let old = primary("centos-7.6.1810-min");
     let request = Request {
         install: ["bash", "rpm", "coreutils", "centos-release"]

@@ -8,5 +8,7 @@
 mod brute_force;
 mod cases;
 mod fixture_centos;
+mod libsolv;
 mod network_apt;
+mod stream9;
 mod universe;

@@ -104,6 +104,8 @@ impl Suite {
             id: "main".parse().unwrap(),
             index: Index::access(&self.index).unwrap(),
             priority: 99,
+            excludes: Vec::new(),
+            hotfixes: false,
         }
     }
 

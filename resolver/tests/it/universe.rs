@@ -3,6 +3,9 @@
 //! ```text
 //! family deb                    or rpm; architecture is amd64 or x86_64
 //! repo main 10                  name and priority (99 if none is given)
+//! repo-exclude a-1*             of the repository above
+//! repo-hotfixes                 module streams that are on hide nothing in the repository above
+//! stream-on m:1 a-0:1-1.noarch  also: stream-off; packages of a module stream
 //! package a 1                   name, version, architecture (native if none is given)
 //!   Depends: b (>= 1), c | d    deb: comma-separated; rpm: one per line
 //!   Essential: yes
@@ -10,7 +13,8 @@
 //! package b 1 amd64 requested
 //! install a b                   the request; one spec per word, or quoted
 //! remove b
-//! upgrade                       also: recommends, essential, autoremove, allow-downgrade
+//! upgrade                       also: recommends, essential, autoremove, allow-downgrade, allow-erasing, best
+//! install-only 2 kernel         so many versions of these stand beside each other
 //! only b c=2                    only these move, to the best or to that version
 //! exclude c*                    also: hold
 //! fixed d=1                     this version or none
@@ -18,12 +22,17 @@
 //! install b 2 dependency:a
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::{Lock, LockedPackage};
 use vzpkg_metadata::package::{MultiArch, PackageRecord, Priority, RelationKind};
 use vzpkg_metadata::transaction::{Action, Reason, Step};
+use vzpkg_metadata::yum::module_filter::ModuleFilter;
 use vzpkg_metadata::{Arch, ByteSize, Digest, Family};
-use vzpkg_resolver::{Installed, Repository, Request, Solve, Target, Upgrade, resolve, sequence};
+use vzpkg_resolver::{
+    InstallOnly, Installed, Repository, Request, Solve, Target, Upgrade, resolve, sequence,
+};
 
 /// One package as text.
 #[derive(Debug, Clone)]
@@ -42,7 +51,10 @@ pub(crate) struct Package {
 #[derive(Debug, Clone)]
 pub(crate) struct Universe {
     pub(crate) family: Family,
+    pub(crate) arch: String,
     pub(crate) repositories: Vec<(String, i32, Vec<Package>)>,
+    pub(crate) repository_excludes: BTreeMap<String, Vec<String>>,
+    pub(crate) hotfixes: BTreeSet<String>,
     pub(crate) installed: Vec<Package>,
     pub(crate) request: Request,
     pub(crate) answer: String,
@@ -111,7 +123,10 @@ impl Universe {
     pub(crate) fn parse(text: &str) -> Self {
         let mut universe = Self {
             family: Family::Deb,
+            arch: native(Family::Deb).to_owned(),
             repositories: Vec::new(),
+            repository_excludes: BTreeMap::new(),
+            hotfixes: BTreeSet::new(),
             installed: Vec::new(),
             request: Request::default(),
             answer: String::new(),
@@ -126,12 +141,28 @@ impl Universe {
             let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
             let words = || split_words(rest);
             match word {
-                "family" => universe.family = rest.parse().unwrap(),
+                "family" => {
+                    universe.family = rest.parse().unwrap();
+                    native(universe.family).clone_into(&mut universe.arch);
+                }
                 "repo" => {
                     let (name, priority) = rest.split_once(' ').unwrap_or((rest, "99"));
                     let priority = priority.parse().unwrap();
                     let repository = (name.to_owned(), priority, Vec::new());
                     universe.repositories.push(repository);
+                }
+                "repo-exclude" => {
+                    let (name, ..) = universe.repositories.last().unwrap();
+                    let excludes = universe.repository_excludes.entry(name.clone());
+                    excludes.or_default().extend(words());
+                }
+                "repo-hotfixes" => {
+                    let (name, ..) = universe.repositories.last().unwrap();
+                    universe.hotfixes.insert(name.clone());
+                }
+                "stream-on" | "stream-off" => {
+                    let modules = Arc::make_mut(&mut universe.request.modules);
+                    add_stream(modules, word == "stream-on", &words());
                 }
                 "installed" => in_installed = true,
                 "package" => {
@@ -143,6 +174,7 @@ impl Universe {
                     }
                 }
                 "install" => universe.request.install.extend(words()),
+                "if-present" => universe.request.if_present.extend(words()),
                 "remove" => universe.request.remove.extend(words()),
                 "exclude" => universe.request.excludes.extend(words()),
                 "hold" => universe.request.holds.extend(words()),
@@ -159,6 +191,15 @@ impl Universe {
                 "essential" => universe.request.essential = true,
                 "autoremove" => universe.request.autoremove = true,
                 "allow-downgrade" => universe.request.allow_downgrade = true,
+                "allow-erasing" => universe.request.allow_erasing = true,
+                "best" => universe.request.best = true,
+                "install-only" => {
+                    let (limit, names) = rest.split_once(' ').unwrap();
+                    universe.request.install_only = InstallOnly {
+                        names: split_words(names),
+                        limit: limit.parse().unwrap(),
+                    };
+                }
                 "answer" => break,
                 field if field.ends_with(':') => {
                     let last = if in_installed {
@@ -229,13 +270,19 @@ impl Universe {
                 id: name.parse().unwrap(),
                 index: Index::access(bytes).unwrap(),
                 priority: *priority,
+                excludes: self
+                    .repository_excludes
+                    .get(name)
+                    .cloned()
+                    .unwrap_or_default(),
+                hotfixes: self.hotfixes.contains(name),
             })
             .collect()
     }
 
     /// Puts steps in order.
     pub(crate) fn sequence(&self, steps: Vec<Step>) -> Vec<Step> {
-        let arch: Arch = native(self.family).parse().unwrap();
+        let arch: Arch = self.arch.parse().unwrap();
         let indexes = self.indexes();
         sequence(self.family, &arch, &self.views(&indexes), steps)
     }
@@ -244,7 +291,7 @@ impl Universe {
     pub(crate) fn resolve(&self) -> Solve {
         let indexes = self.indexes();
         let repositories = self.views(&indexes);
-        let arch: Arch = native(self.family).parse().unwrap();
+        let arch: Arch = self.arch.parse().unwrap();
         let installed = built(self.family, &self.installed);
         let lock = self.lock(&arch);
         let installed = Installed {
@@ -360,6 +407,19 @@ fn field_line(family: Family, package: &mut Package, field: &str, value: &str) {
     package
         .relations
         .extend(all.into_iter().map(|text| (kind, text)));
+}
+
+fn add_stream(modules: &mut ModuleFilter, is_on: bool, words: &[String]) {
+    let (stream, artifacts) = words.split_first().unwrap();
+    for artifact in artifacts {
+        if is_on {
+            let name = artifact.rsplitn(3, '-').last().unwrap();
+            modules.on.insert(artifact.clone());
+            modules.replaced.insert(name.to_owned(), stream.clone());
+        } else {
+            modules.off.insert(artifact.clone(), stream.clone());
+        }
+    }
 }
 
 /// `name` or `name=version`.

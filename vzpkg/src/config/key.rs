@@ -25,6 +25,10 @@ pub enum Key {
     ScriptTimeout,
     /// Whether recommended packages are installed.
     Recommends,
+    /// Whether only the best versions will do.
+    Best,
+    /// Whether requested packages may be removed for others.
+    AllowErasing,
     /// How many of the newest versions of each template gc leaves.
     KeepLast,
     /// Up to which age gc leaves versions.
@@ -37,7 +41,7 @@ pub enum Key {
 
 impl Key {
     /// Every setting, in the order `vzpkg config` prints them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Root,
         Self::Threads,
         Self::Connections,
@@ -48,6 +52,8 @@ impl Key {
         Self::RunDirectory,
         Self::ScriptTimeout,
         Self::Recommends,
+        Self::Best,
+        Self::AllowErasing,
         Self::KeepLast,
         Self::KeepDays,
         Self::Format,
@@ -111,6 +117,18 @@ impl Key {
                 "false",
                 "`true` or `false`",
                 "install recommended packages",
+            ),
+            Self::Best => (
+                "best",
+                "false",
+                "`true` or `false`",
+                "nothing but the best versions of the template's packages will do",
+            ),
+            Self::AllowErasing => (
+                "allow-erasing",
+                "false",
+                "`true` or `false`",
+                "an update may remove requested packages that stand in its way",
             ),
             Self::KeepLast => (
                 "keep-last",

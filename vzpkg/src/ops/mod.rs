@@ -24,3 +24,4 @@ pub(crate) mod saved;
 pub(crate) mod security;
 pub(crate) mod sources;
 pub(crate) mod union;
+pub(crate) mod wanted;

@@ -1,6 +1,7 @@
 //! What a build would do: the request of a template, the packages of a base, and the resolver's answer.
 
 use super::sources::{self, Sources};
+use super::wanted;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use vzpkg_cache::store::{Store, VersionRecord};
@@ -10,7 +11,7 @@ use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::Transaction;
 use vzpkg_metadata::{Digest, Family, PackagePattern};
 use vzpkg_repo_client::Repository;
-use vzpkg_resolver::{Installed, Request, Solve, Target, Upgrade};
+use vzpkg_resolver::{InstallOnly, Installed, Request, Solve, Target, Upgrade};
 
 /// The priority of a repository line that says none, as yum has it; lower wins.
 pub(crate) const DEFAULT_PRIORITY: i32 = 99;
@@ -149,9 +150,14 @@ impl Question<'_> {
     }
 
     fn request(&self, goal: Goal<'_>) -> CommandResult<Request> {
+        let wanted = wanted::of(self.template, self.repositories)?;
         let request = Request {
             holds: self.holds()?.iter().map(ToString::to_string).collect(),
             recommends: self.context.settings.recommends,
+            best: self.context.settings.best,
+            allow_erasing: self.context.settings.allow_erasing,
+            install_only: InstallOnly::usual(),
+            modules: wanted.modules,
             ..Request::default()
         };
         let upgrade = match goal {
@@ -164,7 +170,8 @@ impl Question<'_> {
             Goal::Bootstrap | Goal::Rebuild(_) => Upgrade::None,
         };
         Ok(Request {
-            install: wanted_names(self.template),
+            install: wanted.install,
+            if_present: wanted.if_present,
             upgrade,
             essential: self.template.family == Family::Deb,
             autoremove: true,
@@ -185,26 +192,14 @@ impl Question<'_> {
     }
 }
 
-/// What the files of a template name.
-fn wanted_names(template: &Template) -> Vec<String> {
-    let names = template
-        .packages_0
-        .iter()
-        .flatten()
-        .chain(&template.packages_1)
-        .chain(&template.packages);
-    let mut names: Vec<String> = names.cloned().collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
 /// A repository as the resolver sees it.
 pub(crate) fn view(repository: &Repository) -> vzpkg_resolver::Repository<'_> {
     vzpkg_resolver::Repository {
         id: repository.id.clone(),
         index: repository.index.as_index(),
         priority: repository.priority.unwrap_or(DEFAULT_PRIORITY),
+        excludes: repository.excludes.clone(),
+        hotfixes: repository.hotfixes,
     }
 }
 

@@ -80,6 +80,8 @@ impl<'a> Sources<'a> {
             id: self.own_id.clone(),
             index: self.own,
             priority: plan::DEFAULT_PRIORITY,
+            excludes: Vec::new(),
+            hotfixes: false,
         });
         views
     }

@@ -34,6 +34,8 @@ pub(crate) fn check(arch: &Arch, packages: &[UnionPackage]) -> Result<(), String
         id: "container".parse().map_err(|error| format!("{error}"))?,
         index: Index::access(&bytes).map_err(|error| error.to_string())?,
         priority: 99,
+        excludes: Vec::new(),
+        hotfixes: false,
     };
     let request = Request {
         install,

@@ -55,6 +55,10 @@ pub(super) fn load(
     } else {
         Default::default()
     };
+    let mut modules = own.modules()?;
+    if !location.is_base() {
+        modules.append(&mut base.modules()?);
+    }
     Ok(Template {
         name: location.name()?,
         location: location.clone(),
@@ -64,6 +68,7 @@ pub(super) fn load(
         packages: own.words_of_packages("packages", family)?,
         packages_0,
         packages_1,
+        modules,
         repositories,
         keys,
         environment,
@@ -226,6 +231,16 @@ impl<'a> Directory<'a> {
         words(&text)
             .map(|word| self.checked(name, family, word))
             .collect()
+    }
+
+    fn modules(&self) -> Result<Vec<String>, TemplateError> {
+        let name = "modules";
+        let text = self.text(name)?;
+        let stream = |word: Line<'_>| match packages::check_stream(word.text) {
+            Ok(()) => Ok(word.text.to_owned()),
+            Err(error) => Err(self.problem(name, word.number, error.into())),
+        };
+        words(&text).map(stream).collect()
     }
 
     fn packages_0(&self, family: Family) -> Result<Vec<Vec<String>>, TemplateError> {

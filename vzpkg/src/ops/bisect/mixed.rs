@@ -171,6 +171,8 @@ impl<'a> Universe<'a> {
             id: "versions".parse()?,
             index: Index::access(&bytes).map_err(|error| bug(&error))?,
             priority: DEFAULT_PRIORITY,
+            excludes: Vec::new(),
+            hotfixes: false,
         };
         let request = Request {
             install,
