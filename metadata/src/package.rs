@@ -86,6 +86,8 @@ pub struct PackageRecord<'a> {
     pub arch: &'a str,
     /// deb `Source` (name only), or the name part of rpm's source package.
     pub source: &'a str,
+    /// deb `Section`, rpm `Group`; empty where the package has none, or does not come from a repository.
+    pub section: &'a str,
     /// Where the file lies below the repository's base URL; empty for an installed package. Foreign text: never a path
     /// on this machine.
     pub location: &'a str,

@@ -22,6 +22,7 @@
 //!     version: "1.3.4".into(),
 //!     arch: "amd64",
 //!     source: "mawk",
+//!     section: "utils",
 //!     location: "pool/main/m/mawk/mawk_1.3.4_amd64.deb",
 //!     size: 132_000,
 //!     installed_size: 281_600,

@@ -21,6 +21,7 @@ fn record<'a>(
             "x86_64"
         },
         source: "source",
+        section: "",
         location: "pool/x",
         size: 5 << 32,
         installed_size: 7,

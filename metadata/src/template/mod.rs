@@ -31,7 +31,7 @@ pub use area::TemplateArea;
 pub use error::{FileProblem, LineProblem, TemplateError};
 pub use keys::{Fingerprint, KeyPin, KeyPlace};
 pub use location::{Application, DEFAULT_SET, TemplateLocation};
-pub use repositories::{AptSource, RepositoryLine, RepositoryOptions, YumSource};
+pub use repositories::{AptSource, RepositoryLine, RepositoryOptions, WrittenUrl, YumSource};
 pub use scripts::{Script, ScriptKind, Scripts};
 pub use shipped::ShippedReport;
 pub use skeleton::{Flavour, Skeleton};
@@ -98,6 +98,23 @@ impl Template {
     /// that one template has one digest on every node.
     pub fn digest(&self) -> Digest {
         fingerprint::digest(self)
+    }
+
+    /// The addresses of its repositories as they are written, and what they stand for with this `url.map`.
+    pub fn written_urls(&self, url_map: &UrlMap) -> Vec<WrittenUrl> {
+        let context = repositories::Context {
+            family: self.family,
+            version: self.location.version(),
+            arch: &self.arch,
+            environment: &self.environment,
+            url_map,
+        };
+        // Each after the name of its file.
+        let texts = self.repository_texts.iter();
+        let lines = texts.filter_map(|text| text.split_once(' ').map(|(_, line)| line));
+        lines
+            .flat_map(|line| repositories::written_urls(line, &context))
+            .collect()
     }
 
     /// The pinned keys that may sign this repository: those of the template directory that names the repository, and

@@ -132,6 +132,49 @@ pub(super) struct Context<'a> {
     pub(super) url_map: &'a UrlMap,
 }
 
+/// An address as a template writes it, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenUrl {
+    /// As written, without a final `/`: `$DEB_SERVER/debian`.
+    pub written: String,
+    /// What it is with a `url.map` and the variables of the template.
+    pub url: String,
+    /// The suite of an apt repository.
+    pub suite: Option<String>,
+    /// The components of an apt repository.
+    pub components: Vec<String>,
+}
+
+/// The addresses of one line; none where it cannot be understood.
+pub(super) fn written_urls(line: &str, context: &Context<'_>) -> Vec<WrittenUrl> {
+    let Ok((_, rest)) = split_options(line) else {
+        return Vec::new();
+    };
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (addresses, suite, components) = match context.family {
+        Family::Deb => (
+            words.get(..1).unwrap_or_default(),
+            words.get(1).copied(),
+            words.get(2..).unwrap_or_default(),
+        ),
+        Family::Rpm => (&*words, None, &[][..]),
+    };
+    let url = |written: &&str| {
+        let with_suite = [Some(*written), suite].into_iter().flatten();
+        let replaced = context
+            .url_map
+            .apply(&with_suite.collect::<Vec<_>>().join(" "));
+        let replaced = replace_variables(&replaced, context).ok()?;
+        Some(WrittenUrl {
+            written: written.trim_end_matches('/').to_owned(),
+            url: replaced.split_whitespace().next()?.to_owned(),
+            suite: suite.map(str::to_owned),
+            components: components.iter().map(ToString::to_string).collect(),
+        })
+    };
+    addresses.iter().filter_map(url).collect()
+}
+
 /// Understands one line.
 pub(super) fn parse(
     line: &str,

@@ -2,6 +2,10 @@
 //!
 //! Replacement is literal and in order, as in the original (VZPKG-REFERENCE §1.9): a token may go on after its name
 //! (`$MY_SERVER/extra`). Nothing here knows a server; what the host's own sources say comes in as a value.
+//!
+//! A line of ours, which the original has not, is about one whole address and some suites of it:
+//! `$DEB_SERVER/debian[bookworm,bookworm-updates] URL`. It comes before all others and leaves longer addresses and other
+//! suites alone; with nothing in the brackets it is about every suite, and about yum repositories, which have none.
 
 use super::error::{LineProblem, TemplateError};
 use super::files::{Line, lines};
@@ -14,7 +18,18 @@ const REPLACEMENTS: usize = 10;
 /// Tokens and what replaces them, in the order they are tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlMap {
+    exact: Vec<Exact>,
     entries: Vec<(String, String)>,
+}
+
+/// A line about one whole address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Exact {
+    /// As templates write it: `$DEB_SERVER/debian`.
+    address: String,
+    /// Of which suites; empty for all.
+    suites: Vec<String>,
+    url: String,
 }
 
 impl UrlMap {
@@ -23,16 +38,28 @@ impl UrlMap {
     /// # Errors
     /// [`TemplateError::Line`] for a line that is not a token and a replacement.
     pub fn parse(text: &str, file: &Path) -> Result<Self, TemplateError> {
-        let entries = lines(text)
-            .map(|line| {
-                parse_line(line).map_err(|source| TemplateError::Line {
-                    file: file.to_owned(),
-                    line: line.number,
-                    source,
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { entries })
+        let mut map = Self::default();
+        for line in lines(text) {
+            let (token, url) = parse_line(line).map_err(|source| TemplateError::Line {
+                file: file.to_owned(),
+                line: line.number,
+                source,
+            })?;
+            let inside = token.strip_suffix(']');
+            match inside.and_then(|token| token.split_once('[')) {
+                Some((address, suites)) => map.exact.push(Exact {
+                    address: address.to_owned(),
+                    suites: suites
+                        .split(',')
+                        .filter(|suite| !suite.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                    url,
+                }),
+                None => map.entries.push((token, url)),
+            }
+        }
+        Ok(map)
     }
 
     /// The map that is shipped: general public mirrors.
@@ -40,7 +67,7 @@ impl UrlMap {
         super::shipped::url_map()
     }
 
-    /// Tokens and replacements, in the order they are tried.
+    /// Tokens and replacements, in the order they are tried; without lines about whole addresses.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()
@@ -73,12 +100,58 @@ impl UrlMap {
 
     /// Replaces every token in one line of a repository file.
     pub fn apply(&self, line: &str) -> String {
-        let mut result = line.to_owned();
+        let mut result = self.apply_exact(line);
         for (token, url) in &self.entries {
             result = result.replacen(token.as_str(), url, REPLACEMENTS);
         }
         result
     }
+}
+
+impl UrlMap {
+    /// Replaces whole addresses. The suite is the word after the address; a line without one is a yum repository's.
+    fn apply_exact(&self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let suite = words.get(1).copied().unwrap_or_default();
+        let replaced = words.iter().map(|word| {
+            let mut exact = self.exact.iter();
+            let found = exact.find(|exact| {
+                let is_for = exact.suites.is_empty() || exact.suites.iter().any(|of| of == suite);
+                exact.address == word.trim_end_matches('/') && is_for
+            });
+            found.map_or(*word, |exact| exact.url.as_str())
+        });
+        replaced.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The text of a `url.map` with lines that one owner put in front, in place of those it had there before; without lines,
+/// what it had is taken away. Everything else stays as it is.
+pub fn with_lines_of(text: &str, owner: &str, lines: &[(String, String)]) -> String {
+    let (begin, end) = (
+        format!("# begin of {owner}, which changes these lines"),
+        format!("# end of {owner}"),
+    );
+    let mut own = false;
+    let mut rest = Vec::new();
+    for line in text.lines() {
+        own |= line == begin;
+        if !own {
+            rest.push(line);
+        }
+        own &= line != end;
+    }
+    let mut result = String::new();
+    if !lines.is_empty() {
+        let lines = lines.iter().map(|(token, url)| format!("{token} {url}"));
+        let lines = lines.collect::<Vec<_>>().join("\n");
+        result = format!("{begin}\n{lines}\n{end}\n");
+    }
+    for line in rest {
+        result.push_str(line);
+        result.push('\n');
+    }
+    result
 }
 
 /// `$MY_SERVER` of `$MY_SERVER/extra`.
@@ -179,6 +252,62 @@ mod tests {
         let many = map.apply(&"$MY_SERVER ".repeat(12));
         assert_eq!(many.matches("$MY_SERVER").count(), 2);
         assert!(map.apply("$LOOP").len() < 100);
+    }
+
+    #[test]
+    fn a_whole_address_of_some_suites_comes_first_and_leaves_others_alone() {
+        let map = map(
+            "$D http://d.example\n$D/debian[bookworm,bookworm-updates] file:///m/d\n$C/7/$basearch[] file:///m/c\n",
+        );
+        for (line, expected) in [
+            ("$D/debian bookworm main", "file:///m/d bookworm main"),
+            (
+                "$D/debian/ bookworm-updates main",
+                "file:///m/d bookworm-updates main",
+            ),
+            (
+                "$D/debian trixie main",
+                "http://d.example/debian trixie main",
+            ),
+            (
+                "$D/debian-security bookworm main",
+                "http://d.example/debian-security bookworm main",
+            ),
+            ("$C/7/$basearch", "file:///m/c"),
+            ("$D/x $C/7/$basearch", "http://d.example/x file:///m/c"),
+        ] {
+            assert_eq!(map.apply(line), expected);
+        }
+        let host = host(&[("http://mirror.example/debian", "trixie")]);
+        let map = UrlMap::parse("$DEB_SERVER/debian[bookworm] file:///m\n", Path::new("x"));
+        let map = map.unwrap().with_host_defaults(&host);
+        assert_eq!(
+            map.apply("$DEB_SERVER/debian bookworm"),
+            "file:///m bookworm"
+        );
+        assert_eq!(
+            map.apply("$DEB_SERVER/debian trixie"),
+            "http://mirror.example/debian trixie"
+        );
+    }
+
+    #[test]
+    fn lines_of_an_owner_come_and_go_and_others_stay() {
+        let before = "# c\n\n$A http://a.example\n";
+        let line = |url: &str| [("$A/x[s]".to_owned(), url.to_owned())];
+        let one = with_lines_of(before, "mirror m", &line("file:///1"));
+        assert!(
+            one.ends_with(before) && one.contains("$A/x[s] file:///1\n"),
+            "{one}"
+        );
+        let other = with_lines_of(&one, "mirror n", &line("file:///2"));
+        let again = with_lines_of(&other, "mirror m", &line("file:///3"));
+        assert!(
+            again.contains("file:///2") && !again.contains("file:///1"),
+            "{again}"
+        );
+        let gone = with_lines_of(&again, "mirror m", &[]);
+        assert_eq!(with_lines_of(&gone, "mirror n", &[]), before);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(super) struct Package {
     summary: Option<Span>,
     location: Option<Span>,
     source: Option<Span>,
+    group: Option<Span>,
     size: Option<(u64, u64)>,
     relations: Vec<(RelationKind, Span)>,
 }
@@ -235,6 +236,10 @@ impl Package {
                     self.source = Some(self.take_text(xml)?);
                     continue;
                 }
+                "rpm:group" if self.group.is_none() => {
+                    self.group = Some(self.take_text(xml)?);
+                    continue;
+                }
                 "file" => {
                     let span = self.take_text(xml)?;
                     let path = self.text.get(span.clone()).unwrap_or_default();
@@ -313,6 +318,7 @@ impl Package {
             version: Cow::Borrowed(self.get(self.version.as_ref())),
             arch,
             source: source_name(self.get(self.source.as_ref())),
+            section: self.get(self.group.as_ref()).trim(),
             location: self.get(self.location.as_ref()),
             size,
             installed_size,

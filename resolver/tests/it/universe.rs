@@ -81,6 +81,7 @@ impl Package {
             version: self.version.as_str().into(),
             arch: &self.arch,
             source: &self.name,
+            section: "",
             location: "pool/x",
             size: 1000,
             installed_size: 4000,

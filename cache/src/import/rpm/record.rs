@@ -154,6 +154,7 @@ fn parse(text: &str, sha256: Digest, size: u64) -> PackageRecord<'_> {
         version: Cow::Borrowed(""),
         arch: "",
         source: "",
+        section: "",
         location: "",
         size,
         installed_size: 0,
