@@ -13,6 +13,7 @@ use crate::yum::{self, Paths};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use vzpkg_metadata::template::{KeyPin, RepositoryLine};
 use vzpkg_metadata::{Arch, RepoId};
@@ -37,6 +38,14 @@ impl Client {
         Self {
             context: Arc::new(Context::new(options, reporter)),
         }
+    }
+
+    /// The same client with another memory: what it verifies and has seen is kept in `index_dir`.
+    #[must_use]
+    pub fn with_index_dir(&self, index_dir: PathBuf) -> Self {
+        let mut options = (*self.context.options).clone();
+        options.index_dir = index_dir;
+        Self::new(options, Arc::clone(&self.context.reporter))
     }
 
     /// Verifies and maps the index of one repository. Costs one small request where nothing changed, none where

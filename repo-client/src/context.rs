@@ -4,6 +4,7 @@ use crate::error::FetchError;
 use crate::options::ClientOptions;
 use crate::report::FetchReporter;
 use crate::retry;
+use crate::servers::Servers;
 use crate::source::FileUrl;
 use crate::transport::{Answer, Ask, Failure, Network, Pace, Stop, Validator};
 use crate::verify::keyring;
@@ -16,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) options: Arc<ClientOptions>,
     pub(crate) reporter: Arc<dyn FetchReporter>,
     pub(crate) network: Network,
+    pub(crate) servers: Servers,
     host_keys: OnceLock<BTreeMap<String, Cert>>,
     one_index: Mutex<()>,
 }
@@ -34,6 +36,7 @@ impl Context {
         let options = Arc::new(options);
         Self {
             network: Network::new(Arc::clone(&options)),
+            servers: Servers::default(),
             options,
             reporter,
             host_keys: OnceLock::new(),

@@ -12,9 +12,11 @@
 use crate::context::Context;
 use crate::error::{FetchError, TransportError};
 use crate::retry;
+use crate::servers;
 use crate::source::FileUrl;
 use crate::transport::{Answer, Ask, Body, Failure, Pace, Stop, Validator};
 use crate::verify::{FileCheckError, PackageKeys, verify_file};
+use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -47,6 +49,9 @@ pub(crate) struct Item {
     pub(crate) size: u64,
     /// Where it will be.
     pub(crate) target: PathBuf,
+    /// Whether the servers take turns, and a slow one is dropped for another; else each is asked when those before it
+    /// fail.
+    pub(crate) shared: bool,
     /// Package signatures that it must carry before it is handed on; empty where the signed digest is enough.
     pub(crate) signed: Vec<(PackageRef, PackageKeys)>,
 }
@@ -83,13 +88,16 @@ pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Ou
     if is_present(context, item)? {
         return Ok(Outcome::Present);
     }
-    let urls = context.reachable(&item.name, item.urls.clone())?;
+    let mut urls = context.reachable(&item.name, item.urls.clone())?;
+    if item.shared {
+        urls = context.servers.in_turn(urls);
+    }
     let Some(mut part) = Part::open(context, stop, item)? else {
         // Another process was faster; what it left is judged like any file that is found.
         return download(context, stop, item);
     };
     retry::over_mirrors(context, stop, &item.name, &urls, &mut |url| {
-        part.attempt(context, stop, item, url)
+        part.measured(context, stop, item, url)
     })?;
     part.publish(item)?;
     Ok(Outcome::Fetched)
@@ -103,6 +111,8 @@ struct Part {
     hasher: Hasher,
     /// The furthest it ever came.
     furthest: u64,
+    /// Addresses that failed in another way than by being slow: no reason to leave a slow one for them.
+    failed: Vec<FileUrl>,
 }
 
 /// Where a partial file comes from.
@@ -142,6 +152,7 @@ impl Part {
                     file,
                     hasher: Hasher::new(),
                     furthest: 0,
+                    failed: Vec::new(),
                 };
                 part.read_back(item)?;
                 return Ok(Some(part));
@@ -174,6 +185,40 @@ impl Part {
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(|_| ()))
             .map_err(FileError::on("truncate", &self.path))
+    }
+
+    /// One attempt, whose speed is noted. A server that is dropped because others are faster is asked last from then on.
+    fn measured(
+        &mut self,
+        context: &Context,
+        stop: &Stop,
+        item: &Item,
+        url: &FileUrl,
+    ) -> Result<(), Failure> {
+        let (began, had) = (context.options.clock.elapsed(), self.hasher.length());
+        let result = self.attempt(context, stop, item, url);
+        let took = context.options.clock.elapsed().saturating_sub(began);
+        let came = self.hasher.length().saturating_sub(had);
+        context.servers.sent(url, came, took);
+        let stalled = |error: &TransportError| matches!(error, TransportError::Stalled { .. });
+        match result {
+            Err(Failure::Progress(error) | Failure::Transport(error))
+                if item.shared && item.urls.len() > 1 && stalled(&error) =>
+            {
+                if context.servers.dropped(url) {
+                    let server = servers::server_of(url);
+                    let text = format!("{server} is too slow; others are asked first");
+                    context.reporter.message(&text);
+                }
+                // Counted even after progress, so that the next server has its turn.
+                Err(Failure::Transport(error))
+            }
+            Err(failure) => {
+                self.failed.push(url.clone());
+                Err(failure)
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// One attempt on one address: the rest of the file, then the check of the whole.
@@ -235,7 +280,10 @@ impl Part {
         self.note_origin(url, &body.validator)
             .map_err(Failure::Local)?;
         let limit = item.size.saturating_sub(self.hasher.length());
-        let mut pace = Pace::new(&context.options);
+        let mut others = item.urls.clone();
+        others.retain(|other| item.shared && !self.failed.contains(other));
+        let faster = context.servers.floor(url, &others);
+        let mut pace = Pace::new(&context.options).compared_with(faster);
         let (path, hasher, file) = (&self.path, &mut self.hasher, &mut self.file);
         let drained = body.drain(limit, &mut pace, stop, &mut |chunk| {
             file.write_all(chunk)
@@ -278,6 +326,12 @@ impl Part {
     }
 
     fn publish(self, item: &Item) -> Result<(), FetchError> {
+        if item.shared {
+            // A mirror syncs all at once in the end: the disk may begin now.
+            if let Err(error) = fadvise(&*self.file, 0, None, Advice::DontNeed) {
+                tracing::debug!(%error, "no advice is taken");
+            }
+        }
         let mode = fs::Permissions::from_mode(0o444);
         self.file
             .set_permissions(mode)

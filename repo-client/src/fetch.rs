@@ -108,6 +108,7 @@ impl Client {
             digest: package.sha256,
             size: package.size.0,
             target: self.context.options.packages_dir.join(file),
+            shared: false,
             signed: signed.collect(),
         })
     }

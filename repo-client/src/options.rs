@@ -1,7 +1,8 @@
 //! What a client is told once: places, policies, limits, and the time.
 
 use crate::clock::{Clock, SystemClock};
-use crate::source::shown_address;
+use crate::servers::Bandwidth;
+use crate::source::{BaseUrl, shown_address};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,6 +97,11 @@ pub struct ClientOptions {
     pub proxies: Proxies,
     /// How long the client waits for what.
     pub timeouts: Timeouts,
+    /// How much all connections together may bring; as much as they can where there is none.
+    pub bandwidth: Option<Arc<Bandwidth>>,
+    /// Directories of this node that hold states which were judged before, and when, seconds since 1970: mirrors. What
+    /// lies there may have expired since, and be older than what was seen elsewhere.
+    pub judged: Vec<(PathBuf, i64)>,
     /// Set by a signal handler; checked between chunks and while waiting.
     pub cancel: Arc<AtomicBool>,
     /// How the client waits; a test brings its own.
@@ -103,6 +109,15 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    /// When what lies at this address was judged, if it was before.
+    pub(crate) fn judged_at(&self, url: &str) -> Option<i64> {
+        let base = BaseUrl::parse(url).ok()?;
+        let path = base.local()?;
+        let mut judged = self.judged.iter();
+        let found = judged.find(|(directory, _)| path.starts_with(directory));
+        found.map(|(_, at)| *at)
+    }
+
     /// Options with eight connections, an index age of a day, no proxy and the machine's clock.
     pub fn new(index_dir: PathBuf, packages_dir: PathBuf, now: i64) -> Self {
         Self {
@@ -115,6 +130,8 @@ impl ClientOptions {
             keyring_dirs: Vec::new(),
             proxies: Proxies::default(),
             timeouts: Timeouts::default(),
+            bandwidth: None,
+            judged: Vec::new(),
             cancel: Arc::default(),
             clock: Arc::new(SystemClock::new()),
         }

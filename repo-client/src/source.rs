@@ -118,6 +118,14 @@ impl BaseUrl {
         }
     }
 
+    /// The path of a `file://` address.
+    pub fn local(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Local(path) => Some(path),
+            Place::Remote(_) => None,
+        }
+    }
+
     /// Whether reading it needs the network.
     pub const fn is_remote(&self) -> bool {
         matches!(self.0, Place::Remote(_))

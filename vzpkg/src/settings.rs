@@ -18,6 +18,8 @@ pub struct Settings {
     pub threads: usize,
     /// Parallel downloads; at least 1.
     pub connections: usize,
+    /// Bytes per second that downloads may take together; 0: all they can.
+    pub bandwidth: u64,
     /// How long repository metadata stays valid.
     pub metadata_expire: Duration,
     /// How long to wait for a guard of another process.
@@ -141,6 +143,7 @@ impl Settings {
                 .unwrap_or_else(|_| layers.get(Key::Root).0.into()),
             threads: if threads == 0 { processors } else { threads },
             connections: layers.parse::<usize>(Key::Connections)?.max(1),
+            bandwidth: rate(layers.get(Key::Bandwidth).0).ok_or_else(|| wrong(Key::Bandwidth))?,
             metadata_expire: seconds(Key::MetadataExpire)?,
             wait: span(layers.get(Key::Wait).0).ok_or_else(|| wrong(Key::Wait))?,
             proxy: text(Key::Proxy),
@@ -168,5 +171,37 @@ impl Settings {
                 .and_then(|seconds| seconds.parse().ok()),
             layers,
         })
+    }
+}
+
+/// Bytes per second as a user writes them: `800000`, `500K`, `10M`, `1G`, in steps of 1024.
+pub(crate) fn rate(text: &str) -> Option<u64> {
+    let units = [("K", 10), ("M", 20), ("G", 30)];
+    let found = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+    let (digits, shift) = found.unwrap_or((text, 0));
+    let number: u64 = digits.parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn a_rate_is_bytes_or_has_a_unit() {
+        for (text, bytes) in [
+            ("0", Some(0)),
+            ("500K", Some(512_000)),
+            ("2M", Some(2 << 20)),
+            ("1G", Some(1 << 30)),
+            ("x", None),
+            ("1T", None),
+            ("99999999999G", None),
+            ("", None),
+        ] {
+            assert_eq!(rate(text), bytes, "{text}");
+        }
     }
 }

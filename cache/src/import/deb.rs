@@ -52,6 +52,38 @@ pub enum DebError {
     NoControl,
 }
 
+/// The file `control` of a package, and nothing else of it.
+///
+/// # Errors
+/// [`DebError`] by what is wrong.
+pub(super) fn control(file: &mut (impl Read + Seek)) -> Result<Vec<u8>, DebError> {
+    let members = ar::scan(file)?;
+    let stream = BufReader::with_capacity(256 << 10, MemberStream::new(file, &members));
+    let open = |member, source| DebError::Member { member, source };
+    let mut package =
+        debpkg::DebPkg::parse(stream).map_err(|source| open("debian-binary", source))?;
+    let mut control = read_control(&mut package)?;
+    control.remove("control").ok_or(DebError::NoControl)
+}
+
+/// The control files, from a package that was just opened.
+fn read_control<R: Read>(
+    package: &mut debpkg::DebPkg<R>,
+) -> Result<BTreeMap<String, Vec<u8>>, DebError> {
+    let member = "control.tar";
+    let archive = package
+        .control()
+        .map_err(|source| DebError::Member { member, source })?;
+    let mut kept = KeepAll::default();
+    let bounds = UnpackLimits {
+        stream: limits::CONTROL_BYTES,
+        entries: 10_000,
+    };
+    let control = unpack(archive.into_inner(), bounds, &mut kept)
+        .map_err(|source| DebError::Unpack { member, source })?;
+    control_files(&control, &kept)
+}
+
 /// Reads a whole package. Contents of its files go to `sink`, in the order of the archive.
 ///
 /// # Errors
@@ -67,22 +99,11 @@ pub fn read(
     let mut package =
         debpkg::DebPkg::parse(stream).map_err(|source| open("debian-binary", source))?;
 
-    let archive = package
-        .control()
-        .map_err(|source| open("control.tar", source))?;
-    let mut kept = KeepAll::default();
-    let control_bounds = UnpackLimits {
-        stream: limits::CONTROL_BYTES,
-        entries: 10_000,
-    };
-    let refused = |member, source| DebError::Unpack { member, source };
-    let control = unpack(archive.into_inner(), control_bounds, &mut kept)
-        .map_err(|source| refused("control.tar", source))?;
-    let mut control = control_files(&control, &kept)?;
-
-    let archive = package.data().map_err(|source| open("data.tar", source))?;
-    let unpacked =
-        unpack(archive.into_inner(), bounds, sink).map_err(|source| refused("data.tar", source))?;
+    let mut control = read_control(&mut package)?;
+    let member = "data.tar";
+    let archive = package.data().map_err(|source| open(member, source))?;
+    let unpacked = unpack(archive.into_inner(), bounds, sink)
+        .map_err(|source| DebError::Unpack { member, source })?;
     control.insert(LIST.to_owned(), list(&unpacked.order));
     Ok(DebContents { unpacked, control })
 }

@@ -5,6 +5,7 @@
 
 mod ar;
 pub mod deb;
+pub mod describe;
 mod pax;
 pub mod record;
 pub mod rpm;

@@ -147,7 +147,7 @@ impl Work<'_> {
         let asked = retry::while_torn(self.context, self.stop, &mut || self.ask(&place, known))?;
         match (asked, cached) {
             (Brought::Same(validator), Some((mut state, index))) => {
-                self.check_dates(&state)?;
+                self.check_dates(state.date, state.valid_until)?;
                 state.checked = self.context.options.now;
                 state.validator = validator.unwrap_or(state.validator);
                 state.write(&place)?;
@@ -205,7 +205,7 @@ impl Work<'_> {
     /// Whether the cached index may be used without asking the server.
     fn is_good_enough(&self, place: &Place, state: &State) -> bool {
         let options = &self.context.options;
-        let expired = self.check_dates(state).is_err();
+        let expired = self.check_dates(state.date, state.valid_until).is_err();
         if options.offline && place.base.is_remote() || options.refresh == Refresh::Never {
             if expired {
                 let place = place::shown(self.source);
@@ -224,11 +224,14 @@ impl Work<'_> {
         !expired && (0..=age).contains(&since)
     }
 
-    fn check_dates(&self, state: &State) -> Result<(), freshness::StaleError> {
-        let until = state
-            .valid_until
-            .filter(|_| !self.source.options.ignore_valid_until && !self.source.trusted);
-        freshness::check_dates(state.date, until, self.context.options.now)
+    /// Expiry is judged when a state comes to this node: at the sync of a mirror for what lies in it.
+    fn check_dates(&self, date: i64, until: Option<i64>) -> Result<(), freshness::StaleError> {
+        let options = &self.context.options;
+        let judged = options.judged_at(&self.source.uri);
+        let until = until
+            .filter(|_| !self.source.options.ignore_valid_until && !self.source.trusted)
+            .filter(|until| judged.is_none_or(|judged| *until < judged));
+        freshness::check_dates(date, until, options.now)
     }
 
     fn repository(&self, state: &State, index: MappedIndex) -> Repository {

@@ -241,6 +241,7 @@ fn item(
         digest: form.digest,
         size: form.size,
         target: place.directory.join(file_name(form)),
+        shared: false,
         signed: Vec::new(),
     })
 }

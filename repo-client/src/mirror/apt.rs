@@ -221,6 +221,7 @@ impl Suite {
             digest: form.digest,
             size: form.size,
             target: job.work.layout.file(Kind::Metadata, &form.digest),
+            shared: false,
             signed: Vec::new(),
         };
         download::download(job.work.context, job.work.stop, &item)?;

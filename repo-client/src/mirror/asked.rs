@@ -50,6 +50,8 @@ pub(super) fn ask<'a>(
                         (part, scope.spawn(ask))
                     }));
                 }
+                // It has no server: it is imported again.
+                Upstream::Folder(_) => {}
                 Upstream::Yum(upstream) => {
                     let ask = move || yum::ask(work, part, upstream, checked);
                     running.push((part, scope.spawn(ask)));
@@ -136,7 +138,7 @@ impl Asked<'_, New> {
         match (&self.of, &self.part.upstream) {
             (New::Apt(suite), Upstream::Apt(upstream)) => suite.fetch(&job, upstream, list),
             (New::Yum(repo), _) => Ok(vec![repo.fetch(&job, list)?]),
-            (New::Apt(_), Upstream::Yum(_)) => Ok(Vec::new()),
+            (New::Apt(_), Upstream::Yum(_) | Upstream::Folder(_)) => Ok(Vec::new()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::MirrorError;
 use super::layout::Home;
+use super::selection::Selection;
 use crate::source::{BaseUrl, FileUrl};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::template::{
     AptSource, Fingerprint, KeyPin, KeyPlace, RepositoryOptions, YumSource,
 };
-use vzpkg_metadata::{Arch, Digest, RepoId};
+use vzpkg_metadata::{Arch, Digest, Family, RepoId};
 
 /// Another number: a newer vzpkg wrote it.
 const FORMAT: u32 = 1;
@@ -26,6 +27,9 @@ const KEY_BYTES: u64 = 4 << 20;
 pub struct MirrorConfig {
     format: u32,
     pub(super) parts: Vec<Part>,
+    /// What of them is brought here.
+    #[serde(default, skip_serializing_if = "Selection::is_everything")]
+    pub(super) selection: Selection,
 }
 
 /// One repository of a mirror.
@@ -50,6 +54,8 @@ pub enum Upstream {
     Apt(AptUpstream),
     /// A yum repository.
     Yum(YumUpstream),
+    /// A folder of packages on this node.
+    Folder(FolderUpstream),
 }
 
 /// Suites of an apt repository.
@@ -76,6 +82,16 @@ pub struct YumUpstream {
     pub urls: Vec<String>,
     /// Lists of mirrors, tried in turn.
     pub mirror_lists: Vec<String>,
+}
+
+/// A folder of packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderUpstream {
+    /// Where it lies.
+    pub path: String,
+    /// Which packages of it are taken.
+    pub family: Family,
 }
 
 /// A pinned key, and where a copy of it may lie.
@@ -108,10 +124,25 @@ impl MirrorConfig {
     /// # Errors
     /// [`MirrorError::Config`] where they cannot be published together, or say nothing.
     pub fn new(parts: Vec<Part>) -> Result<Self, MirrorError> {
-        let format = FORMAT;
-        let config = Self { format, parts };
+        let config = Self {
+            format: FORMAT,
+            parts,
+            selection: Selection::default(),
+        };
         config.check()?;
         Ok(config)
+    }
+
+    /// The same mirror, of which only this is brought here.
+    #[must_use]
+    pub fn with_selection(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// What of the repositories is brought here.
+    pub const fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// The repositories.
@@ -182,7 +213,16 @@ impl MirrorConfig {
     pub(super) fn has_mirror_list(&self, directory: &str) -> bool {
         let mut parts = self.parts.iter();
         let part = parts.find(|part| part.directory == directory);
-        part.is_some_and(|part| part.upstream.urls().next().is_none())
+        part.is_some_and(|part| match &part.upstream {
+            Upstream::Yum(yum) => yum.urls.is_empty(),
+            Upstream::Apt(_) | Upstream::Folder(_) => false,
+        })
+    }
+
+    /// Whether this is the repository of a folder of such packages.
+    pub(super) fn is_folder(&self, family: Family) -> bool {
+        let upstream = self.only().map(|part| &part.upstream);
+        matches!(upstream, Some(Upstream::Folder(folder)) if folder.family == family)
     }
 
     fn only(&self) -> Option<&Part> {
@@ -218,6 +258,11 @@ impl Part {
                 }
                 if yum.urls.is_empty() == yum.mirror_lists.is_empty() {
                     return refuse("a yum repository needs either URLs or mirror lists");
+                }
+            }
+            Upstream::Folder(folder) => {
+                if !folder.path.starts_with('/') {
+                    return refuse("a folder needs an absolute path");
                 }
             }
         }
@@ -295,6 +340,7 @@ impl Upstream {
         match self {
             Self::Apt(apt) => apt.urls.iter(),
             Self::Yum(yum) => yum.urls.iter(),
+            Self::Folder(_) => [].iter(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What differs between two states: packages by name and architecture. Holds the package names of both, nothing else.
 
 use super::Mirrors;
+use super::config::MirrorConfig;
 use super::error::MirrorError;
 use super::layout::Home;
 use super::list::ListReader;
@@ -58,8 +59,11 @@ impl Mirrors {
     fn versions(&self, of: &StateName) -> Result<Versions, MirrorError> {
         let home = self.home(&of.mirror)?;
         let mut versions = Versions::new();
+        // Of a mirror that brings nothing by itself, what it offers counts.
+        let all = MirrorConfig::read(&home)?.selection.on_demand;
         for entry in ListReader::open(&home.list(&state(&home, of)?))? {
-            if let Some([name, version, arch]) = entry?.package {
+            let entry = entry?;
+            if let (true, Some([name, version, arch])) = (entry.brought || all, entry.package) {
                 versions.entry((name, arch)).or_default().insert(version);
             }
         }

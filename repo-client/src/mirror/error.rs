@@ -1,8 +1,9 @@
 //! What can go wrong with a mirror.
 
 use crate::error::{FetchError, RepositoryError};
+use crate::sign::SignError;
 use crate::source::UrlError;
-use crate::verify::StaleError;
+use crate::verify::{FileCheckError, StaleError};
 use std::path::PathBuf;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::{Digest, MirrorName, SnapshotName};
@@ -83,6 +84,18 @@ pub enum MirrorError {
         /// What was asked for.
         snapshot: SnapshotName,
     },
+    /// The state of a moment in the past is not here.
+    #[error("mirror `{mirror}` {}", if *was_published {
+        "does not have what it published then any more; a snapshot would have kept it"
+    } else {
+        "had published nothing then"
+    })]
+    NoPast {
+        /// Of which mirror.
+        mirror: MirrorName,
+        /// Whether there was one.
+        was_published: bool,
+    },
     /// A snapshot of that name means another state.
     #[error("mirror `{mirror}` has a snapshot `{snapshot}` already, of another state")]
     SnapshotExists {
@@ -91,6 +104,20 @@ pub enum MirrorError {
         /// The name.
         snapshot: SnapshotName,
     },
+    /// A repository of our own cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A package of a folder is another than when it was read.
+    #[error("`{}` cannot be copied, or changed while it was", path.display())]
+    Copied {
+        /// The package.
+        path: PathBuf,
+        /// What is different.
+        source: FileCheckError,
+    },
+    /// Nobody could say what templates need.
+    #[error("what the templates of this mirror need cannot be told")]
+    Choice(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The web server cannot listen.
     #[error("cannot listen on `{address}`")]
     Listen {

@@ -34,7 +34,10 @@ impl Trusted {
     pub(super) fn of(list: &Path) -> Result<Self, MirrorError> {
         let mut digests = Vec::new();
         for entry in ListReader::open(list)? {
-            digests.push(entry?.digest);
+            let entry = entry?;
+            if entry.brought {
+                digests.push(entry.digest);
+            }
         }
         digests.sort_unstable();
         digests.dedup();
@@ -60,14 +63,17 @@ pub(super) fn packages(
     for entry in ListReader::open(list)? {
         let entry = entry?;
         let path = work.layout.file(entry.kind, &entry.digest);
-        if entry.kind != Kind::Metadata && tree::check_file(&path, entry.size).is_err() {
+        if entry.brought
+            && entry.kind != Kind::Metadata
+            && tree::check_file(&path, entry.size).is_err()
+        {
             (count, bytes) = (count.saturating_add(1), bytes.saturating_add(entry.size));
         }
     }
     let places = Places::new(work, config, mirrors)?;
     let layout = work.layout.clone();
     let wanted = ListReader::open(list)?.filter_map(move |entry| match entry {
-        Ok(entry) if entry.kind == Kind::Metadata => None,
+        Ok(entry) if entry.kind == Kind::Metadata || !entry.brought => None,
         Ok(entry) => {
             let path = layout.file(entry.kind, &entry.digest);
             let whole = tree::check_file(&path, entry.size).is_ok();

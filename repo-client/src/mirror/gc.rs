@@ -13,6 +13,7 @@ use super::record::Refs;
 use super::{Mirrors, lists, tree};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::guard::Share;
@@ -68,13 +69,19 @@ impl Mirrors {
                 if entry.kind == Kind::Metadata || stays || !gone.insert(entry.digest) {
                     continue;
                 }
+                let path = self.layout.file(entry.kind, &entry.digest);
+                // What nobody asked for was never brought.
+                if !entry.brought && !path.exists() {
+                    continue;
+                }
                 collected.add(entry.size);
                 if !dry_run {
-                    durable::remove_unsynced(&self.layout.file(entry.kind, &entry.digest))?;
+                    durable::remove_unsynced(&path)?;
                 }
             }
             if !dry_run {
                 durable::remove_unsynced(list)?;
+                remove_view(home, list)?;
             }
         }
         if !survey.begun {
@@ -163,6 +170,19 @@ impl Collected {
     const fn add(&mut self, size: u64) {
         self.files = self.files.saturating_add(1);
         self.bytes.0 = self.bytes.0.saturating_add(size);
+    }
+}
+
+fn remove_view(home: &Home, list: &Path) -> Result<(), MirrorError> {
+    let Some(state) = state_of(list) else {
+        return Ok(());
+    };
+    let view = home.view(&state);
+    match fs::remove_dir_all(&view) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(FileError::on("remove", view)(error).into())
+        }
+        _ => Ok(()),
     }
 }
 

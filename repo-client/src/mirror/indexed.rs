@@ -2,6 +2,7 @@
 
 use super::error::MirrorError;
 use super::list::{Entry, Kind, ListWriter};
+use super::selection::Chosen;
 use super::work::{self, Job};
 use crate::apt::{self, Packed};
 use crate::decompress::{self, Compression};
@@ -51,8 +52,13 @@ impl PackageIndex {
         visited
     }
 
-    /// Lists every package.
-    pub(super) fn list(&self, job: &Job<'_>, list: &mut ListWriter) -> Result<(), MirrorError> {
+    /// Lists every package, and whether it was chosen.
+    pub(super) fn list(
+        &self,
+        job: &Job<'_>,
+        chosen: &Chosen,
+        list: &mut ListWriter,
+    ) -> Result<(), MirrorError> {
         let kind = match self.family {
             Family::Deb => Kind::Deb,
             Family::Rpm => Kind::Rpm,
@@ -69,6 +75,7 @@ impl PackageIndex {
                 kind,
                 path: job.below(self.path_of(record.location)?)?,
                 package: Some(package),
+                brought: chosen.has(&record.sha256),
             })
         })
     }

@@ -1,5 +1,6 @@
 //! Where everything about mirrors lies. Names here come from the user or from hashes, never from the network.
 
+use super::error::MirrorError;
 use super::list::Kind;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::{Digest, MirrorName};
@@ -47,6 +48,11 @@ impl Layout {
         self.mirrors.join(".guard")
     }
 
+    /// The key that signs repositories made here.
+    pub(super) fn own_key(&self) -> PathBuf {
+        self.mirrors.join(".own-key.pgp")
+    }
+
     pub(super) fn home(&self, name: &MirrorName) -> Home {
         Home {
             directory: self.mirrors.join(name.as_str()),
@@ -55,6 +61,13 @@ impl Layout {
 }
 
 impl Home {
+    /// The mirror's name, which is that of its directory.
+    pub(super) fn name(&self) -> Result<MirrorName, MirrorError> {
+        let name = self.directory.file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.parse().ok());
+        name.ok_or_else(|| MirrorError::Config("this directory is no mirror's".to_owned()))
+    }
+
     pub(super) fn config(&self) -> PathBuf {
         self.directory.join("mirror.json")
     }
@@ -83,6 +96,11 @@ impl Home {
     /// What else is known about it.
     pub(super) fn header(&self, state: &Digest) -> PathBuf {
         self.states().join(format!("{state}.json"))
+    }
+
+    /// The metadata of one state, to be read as a repository.
+    pub(super) fn view(&self, state: &Digest) -> PathBuf {
+        self.directory.join("views").join(state.to_string())
     }
 
     pub(super) fn trees(&self) -> PathBuf {

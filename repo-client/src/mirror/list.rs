@@ -2,19 +2,20 @@
 //!
 //! ```text
 //! vzpkg mirror list 1
-//! <sha256> <size> <m|d|r> <path>[\t<name>\t<version>\t<architecture>]
+//! <sha256> <size> <m|d|r|D|R> <path>[\t<name>\t<version>\t<architecture>]
 //! …
 //! end <files> <packages> <bytes>
 //! ```
 //!
-//! Metadata first, packages in the order of the indexes. The digest of the list names the state.
+//! Metadata first, packages in the order of the indexes. A capital is a package that an index names and that was not
+//! brought here. The digest of the list names the state.
 
 use super::error::MirrorError;
 use crate::verify::verify_file;
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::durable::{self, FileError};
@@ -37,17 +38,25 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn letter(self) -> &'static str {
-        match self {
-            Self::Metadata => "m",
-            Self::Deb => "d",
-            Self::Rpm => "r",
+    const fn letter(self, brought: bool) -> &'static str {
+        match (self, brought) {
+            (Self::Metadata, _) => "m",
+            (Self::Deb, true) => "d",
+            (Self::Deb, false) => "D",
+            (Self::Rpm, true) => "r",
+            (Self::Rpm, false) => "R",
         }
     }
 
-    fn of_letter(letter: &str) -> Option<Self> {
-        let all = [Self::Metadata, Self::Deb, Self::Rpm];
-        all.into_iter().find(|kind| kind.letter() == letter)
+    fn of_letter(letter: &str) -> Option<(Self, bool)> {
+        Some(match letter {
+            "m" => (Self::Metadata, true),
+            "d" => (Self::Deb, true),
+            "D" => (Self::Deb, false),
+            "r" => (Self::Rpm, true),
+            "R" => (Self::Rpm, false),
+            _ => return None,
+        })
     }
 }
 
@@ -64,6 +73,8 @@ pub(super) struct Entry {
     pub(super) path: RelPath,
     /// Name, version and architecture of a package.
     pub(super) package: Option<[String; 3]>,
+    /// Whether it is here, and not only named by an index.
+    pub(super) brought: bool,
 }
 
 impl Entry {
@@ -91,6 +102,8 @@ pub(super) struct ListWriter {
     hasher: Hasher,
     /// Beginnings of the digests of path and content: an index of another architecture names the same packages.
     seen: BTreeMap<u64, u64>,
+    /// Metadata so far.
+    metadata: Vec<Entry>,
     files: u64,
     packages: u64,
     bytes: u64,
@@ -105,6 +118,7 @@ impl ListWriter {
             staging,
             hasher: Hasher::new(),
             seen: BTreeMap::new(),
+            metadata: Vec::new(),
             files: 0,
             packages: 0,
             bytes: 0,
@@ -132,10 +146,13 @@ impl ListWriter {
                 new.insert(beginning(&entry.digest));
             }
         }
-        let (kind, size) = (entry.kind.letter(), entry.size);
+        if entry.kind == Kind::Metadata {
+            self.metadata.push(entry.clone());
+        }
+        let (kind, size) = (entry.kind.letter(entry.brought), entry.size);
         let mut line = format!("{} {size} {kind} {path}", entry.digest);
         if let Some(names) = &entry.package {
-            self.packages = self.packages.saturating_add(1);
+            self.packages = self.packages.saturating_add(u64::from(entry.brought));
             for name in names {
                 line.push('\t');
                 line.push_str(name);
@@ -146,8 +163,15 @@ impl ListWriter {
             return Err(MirrorError::Config(problem));
         }
         self.files = self.files.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(size);
+        if entry.brought {
+            self.bytes = self.bytes.saturating_add(size);
+        }
         Ok(self.line(&line)?)
+    }
+
+    /// The metadata that was added so far.
+    pub(super) fn metadata(&self) -> &[Entry] {
+        &self.metadata
     }
 
     fn line(&mut self, line: &str) -> Result<(), FileError> {
@@ -189,7 +213,7 @@ impl Drop for ListWriter {
     }
 }
 
-fn beginning(digest: &Digest) -> u64 {
+pub(super) fn beginning(digest: &Digest) -> u64 {
     let first = digest.as_bytes().first_chunk();
     first.map_or(0, |first| u64::from_be_bytes(*first))
 }
@@ -200,7 +224,17 @@ pub(super) struct ListReader {
     file: BufReader<File>,
     path: PathBuf,
     read: u64,
+    /// Where the next line begins.
+    at: u64,
     done: bool,
+}
+
+/// The file whose line begins at this place of a list.
+pub(super) fn entry_at(path: &Path, at: u64) -> Result<Option<Entry>, MirrorError> {
+    let mut reader = ListReader::open(path)?;
+    let sought = reader.file.seek(SeekFrom::Start(at));
+    sought.map_err(FileError::on("read", path))?;
+    Ok(parse(&reader.line()?))
 }
 
 impl ListReader {
@@ -210,6 +244,7 @@ impl ListReader {
             file: BufReader::with_capacity(256 << 10, file),
             path: path.to_owned(),
             read: 0,
+            at: 0,
             done: false,
         };
         if reader.line()? == FIRST_LINE {
@@ -219,12 +254,28 @@ impl ListReader {
         }
     }
 
+    /// Every file of a list with the place of its line, for [`entry_at`].
+    pub(super) fn places(
+        path: &Path,
+        visit: &mut dyn FnMut(u64, &Entry),
+    ) -> Result<(), MirrorError> {
+        let mut reader = Self::open(path)?;
+        loop {
+            let at = reader.at;
+            match reader.entry()? {
+                Some(entry) => visit(at, &entry),
+                None => return Ok(()),
+            }
+        }
+    }
+
     fn line(&mut self) -> Result<String, MirrorError> {
         use std::io::Read as _;
         let mut line = String::new();
         let mut bounded = (&mut self.file).take(LINE_BYTES);
         let read = bounded.read_line(&mut line);
-        read.map_err(FileError::on("read", &self.path))?;
+        let read = read.map_err(FileError::on("read", &self.path))?;
+        self.at = self.at.saturating_add(read as u64);
         match line.strip_suffix('\n') {
             Some(line) => Ok(line.to_owned()),
             None => Err(self.damaged("it is cut")),
@@ -271,7 +322,7 @@ fn parse(line: &str) -> Option<Entry> {
     let mut words = line.splitn(4, ' ');
     let digest = words.next()?.parse().ok()?;
     let size = words.next()?.parse().ok()?;
-    let kind = Kind::of_letter(words.next()?)?;
+    let (kind, brought) = Kind::of_letter(words.next()?)?;
     let mut fields = words.next()?.split('\t');
     let path = RelPath::parse(fields.next()?.as_bytes()).ok()?;
     let names: Vec<String> = fields.map(str::to_owned).collect();
@@ -285,6 +336,7 @@ fn parse(line: &str) -> Option<Entry> {
         kind,
         path,
         package,
+        brought,
     })
 }
 
@@ -299,6 +351,7 @@ mod tests {
             kind: Kind::Deb,
             path: RelPath::parse(path.as_bytes()).unwrap(),
             package: Some(["a b".into(), "1".into(), "all".into()]),
+            brought: true,
         }
     }
 
@@ -315,7 +368,12 @@ mod tests {
     #[test]
     fn a_list_is_read_as_it_was_written_and_names_a_file_once() {
         let directory = tempfile::tempdir().unwrap();
-        let entries = [entry("pool/a b.deb", b"one"), entry("pool/c.deb", b"two")];
+        let mut entries = [
+            entry("pool/a b.deb", b"one"),
+            entry("pool/c.deb", b"two"),
+            entry("pool/d.deb", b"three"),
+        ];
+        entries[2].brought = false;
         let mut written = entries.to_vec();
         written.push(entries[0].clone());
         let (path, summary) = write(directory.path(), &written);
@@ -324,7 +382,7 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(read, entries);
-        assert_eq!((summary.files, summary.packages, summary.bytes), (2, 2, 6));
+        assert_eq!((summary.files, summary.packages, summary.bytes), (3, 2, 6));
         assert_eq!(summary.id, Digest::of(&fs::read(&path).unwrap()));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }

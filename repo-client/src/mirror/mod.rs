@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! mirror/.guard                    shared by whoever adds files or states, exclusive for whoever removes them
+//! mirror/.own-key.pgp              the key that signs repositories made here; only root reads it
 //! mirror/.files/<sha256>           signed roots and indexes of all mirrors, once (0444)
 //! mirror/<name>/mirror.json        what is mirrored, from where, who may sign it
 //! mirror/<name>/keys/              certificates that `add` was given
@@ -11,6 +12,7 @@
 //! mirror/<name>/refs.json          the newest state, what was published when, snapshots, a sync that shall go on
 //! mirror/<name>/checked.json       what the servers said last; only a hint
 //! mirror/<name>/trees/<id>.<n>/    a state as upstream lays it out, of hard links
+//! mirror/<name>/views/<id>/        the metadata of a past state, for who builds from it
 //! mirror/<name>/published          → trees/<id>.<n>: what clients read
 //! packages/<sha256>.{deb,rpm}      package files, once for all mirrors, their snapshots and the node
 //! ```
@@ -28,29 +30,39 @@ mod control;
 mod diff;
 mod error;
 mod fill;
+mod folder;
 mod gc;
+mod import;
 mod indexed;
 mod layout;
 mod list;
+mod needed;
 mod places;
 mod record;
 mod repair;
+mod selection;
 mod serve;
 mod sync;
 mod tree;
 mod verify;
+mod view;
 mod work;
 mod yum;
 
-pub use config::{AptUpstream, MirrorConfig, Part, Pin, Trust, Upstream, YumUpstream};
+pub use config::{
+    AptUpstream, FolderUpstream, MirrorConfig, Part, Pin, Trust, Upstream, YumUpstream,
+};
 pub use diff::{Change, StateName};
 pub use error::MirrorError;
 pub use fill::Fetched;
 pub use gc::Collected;
+pub use import::FolderPackage;
 pub use record::{Publication, Root, State};
+pub use selection::{Chooser, Selection};
 pub use serve::Server;
 pub use sync::Synced;
 pub use verify::{Repair, Verified};
+pub use view::{Moment, View};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -80,6 +92,8 @@ pub struct Mirrors {
     fetching: Arc<Mutex<()>>,
     /// Whether verbs of [`control`] decide, but write nothing.
     trial: bool,
+    /// Who knows what templates need.
+    chooser: Option<Arc<dyn Chooser>>,
 }
 
 impl std::fmt::Debug for Mirrors {
@@ -121,6 +135,7 @@ impl Client {
             layout: Layout::new(directory, packages),
             fetching: Arc::default(),
             trial: false,
+            chooser: None,
         }
     }
 }
@@ -131,6 +146,13 @@ impl Mirrors {
     #[must_use]
     pub fn for_trial(mut self) -> Self {
         self.trial = true;
+        self
+    }
+
+    /// The same mirrors; a sync asks `chooser` what templates need.
+    #[must_use]
+    pub fn with_chooser(mut self, chooser: Arc<dyn Chooser>) -> Self {
+        self.chooser = Some(chooser);
         self
     }
 
@@ -239,6 +261,16 @@ impl Mirrors {
         }
     }
 
+    /// Syncs one mirror as if it were this time, seconds since 1970: for who runs longer than a command.
+    fn sync_one_at(&self, name: &MirrorName, now: i64) -> Result<Synced, MirrorError> {
+        let mut options = (*self.context.options).clone();
+        options.now = now;
+        let context = Context::new(options, Arc::clone(&self.context.reporter));
+        let mut this = self.clone();
+        this.context = Arc::new(context);
+        this.sync_one(name)
+    }
+
     fn sync_one(&self, name: &MirrorName) -> Result<Synced, MirrorError> {
         let home = self.home(name)?;
         let stop = &Stop::new(&self.context.options.cancel);
@@ -256,6 +288,7 @@ impl Mirrors {
             layout: &self.layout,
             home,
             fetching: &self.fetching,
+            chooser: self.chooser.as_deref(),
         }
     }
 
@@ -284,7 +317,7 @@ impl Mirrors {
             for list in lists(&self.layout.home(&name))? {
                 for entry in ListReader::open(&list)? {
                     let entry = entry?;
-                    if entry.kind != Kind::Metadata {
+                    if entry.brought && entry.kind != Kind::Metadata {
                         roots.downloads.insert(entry.digest);
                     }
                 }

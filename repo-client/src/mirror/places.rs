@@ -4,6 +4,7 @@ use super::config::{MirrorConfig, Part, Upstream};
 use super::error::MirrorError;
 use super::layout::Layout;
 use super::list::{Entry, Kind};
+use super::record::{Checked, Refs};
 use super::work::Work;
 use crate::download::Item;
 use crate::error::FetchError;
@@ -56,6 +57,19 @@ impl Places {
         })
     }
 
+    /// The addresses that the last sync had, without asking anybody.
+    pub(super) fn of_last_sync(
+        work: &Work<'_>,
+        config: &MirrorConfig,
+        refs: &Refs,
+    ) -> Result<Self, MirrorError> {
+        let servers = Checked::read(work.home, refs.newest).servers.into_iter();
+        let mirrors = servers.map(|server| (server.part, vec![server.base]));
+        let listed = |part: &String| config.has_mirror_list(part);
+        let mirrors = mirrors.filter(|(part, _)| listed(part)).collect();
+        Self::new(work, config, &mirrors)
+    }
+
     /// One file, which may lie at several paths, as something to be downloaded.
     pub(super) fn item(&self, entries: &[&Entry]) -> Result<Item, MirrorError> {
         let first = entries.first().ok_or_else(|| FetchError::NoUrl {
@@ -75,6 +89,7 @@ impl Places {
             digest: first.digest,
             size: first.size,
             target: self.layout.file(first.kind, &first.digest),
+            shared: true,
             signed: Vec::new(),
         })
     }

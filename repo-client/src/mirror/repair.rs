@@ -7,7 +7,7 @@ use super::config::MirrorConfig;
 use super::error::MirrorError;
 use super::list::{Entry, ListReader};
 use super::places::Places;
-use super::record::{Checked, Refs};
+use super::record::Refs;
 use super::tree;
 use super::verify::{Damage, Stored};
 use super::work::Work;
@@ -80,12 +80,7 @@ fn bring(
     wanted: BTreeMap<Stored, Vec<Entry>>,
 ) -> Result<Vec<String>, MirrorError> {
     durable::create_directories(work.layout.packages(), 0o755)?;
-    let checked = Checked::read(work.home, refs.newest);
-    let servers = checked.servers.into_iter();
-    let mirrors = servers.map(|server| (server.part, vec![server.base]));
-    let listed = |part: &String| config.has_mirror_list(part);
-    let mirrors: BTreeMap<_, _> = mirrors.filter(|(part, _)| listed(part)).collect();
-    let places = Places::new(work, config, &mirrors)?;
+    let places = Places::of_last_sync(work, config, refs)?;
     let context = Arc::clone(work.context);
     let mut failed = Vec::new();
     let mut take = |problem: Option<String>| failed.extend(problem);

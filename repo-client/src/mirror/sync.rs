@@ -16,13 +16,16 @@ use super::asked::{self, Answer, Asked, New};
 use super::config::MirrorConfig;
 use super::error::MirrorError;
 use super::fill::{self, Fetched, Trusted};
+use super::indexed::PackageIndex;
 use super::list::{ListWriter, Summary};
 use super::record::{Begun, Checked, Refs, State};
+use super::selection::Chosen;
 use super::tree;
 use super::work::{Job, Work};
+use crate::source;
 use std::fs::{self, File};
-use vzpkg_metadata::Digest;
 use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
+use vzpkg_metadata::{Digest, Family};
 
 /// How often upstream may change under our hands before we give up.
 const ATTEMPTS: u32 = 4;
@@ -43,6 +46,10 @@ pub struct Synced {
 /// Syncs the mirror of this work; its guard is held.
 pub(super) fn sync(work: &Work<'_>) -> Result<Synced, MirrorError> {
     let config = MirrorConfig::read(work.home)?;
+    if config.is_folder(Family::Deb) || config.is_folder(Family::Rpm) {
+        let problem = "it has no upstream but a folder; import that again";
+        return Err(MirrorError::Config(problem.to_owned()));
+    }
     let mut refs = Refs::read(work.home)?;
     remove_leftovers(work)?;
     let mut checked = Checked::read(work.home, refs.newest);
@@ -108,7 +115,7 @@ fn update(
     // What is brought from here on stays for the next sync, should this one not come to its end.
     let earlier = refs.begun.clone().unwrap_or_default();
     refs.note_begun(work.home, Some(earlier))?;
-    let summary = list(work, roots)?;
+    let summary = list(work, config, roots)?;
     let begun = Begun {
         list: Some(summary.id),
     };
@@ -145,7 +152,11 @@ fn update(
 }
 
 /// Brings all metadata here and lists the new state: metadata first, then packages.
-fn list(work: &Work<'_>, roots: &[Asked<'_, New>]) -> Result<Summary, MirrorError> {
+fn list(
+    work: &Work<'_>,
+    config: &MirrorConfig,
+    roots: &[Asked<'_, New>],
+) -> Result<Summary, MirrorError> {
     let mut list = ListWriter::new(&work.home.states())?;
     let mut indexes = Vec::new();
     for root in roots {
@@ -153,14 +164,45 @@ fn list(work: &Work<'_>, roots: &[Asked<'_, New>]) -> Result<Summary, MirrorErro
         let fetched = root.fetch(work, &mut list)?;
         indexes.extend(fetched.into_iter().map(|index| (part, index)));
     }
+    let of_all: Vec<&PackageIndex> = indexes.iter().map(|(_, index)| index).collect();
+    let chosen = chosen(work, config, &of_all, &list)?;
     for (part, index) in &indexes {
-        index.list(&Job { work, part }, &mut list)?;
+        index.list(&Job { work, part }, &chosen, &mut list)?;
     }
     Ok(list.finish(|id| work.home.list(id))?)
 }
 
+/// Which packages are brought here: what the filters say, and what templates need.
+fn chosen(
+    work: &Work<'_>,
+    config: &MirrorConfig,
+    indexes: &[&PackageIndex],
+    list: &ListWriter,
+) -> Result<Chosen, MirrorError> {
+    let selection = &config.selection;
+    let (mut chosen, unmet) = {
+        let _one = work.context.one_index();
+        selection.filtered(indexes)?
+    };
+    for text in unmet {
+        let text = format!("nothing in this mirror meets it: {}", source::shown(&text));
+        work.context.reporter.message(&text);
+    }
+    if let (Chosen::These(digests), false) = (&mut chosen, selection.templates.is_empty()) {
+        let nobody = || MirrorError::Config("nobody here knows what templates need".to_owned());
+        let chooser = work.chooser.ok_or_else(nobody)?;
+        let directory = work.home.trees().join("candidate");
+        tree::lay_metadata(work.layout, &directory, list.metadata().iter())?;
+        let name = work.home.name()?;
+        let wanted = chooser.choose(&name, config, &selection.templates, &directory);
+        digests.append(&mut wanted.map_err(MirrorError::Choice)?);
+        fs::remove_dir_all(&directory).map_err(FileError::on("remove", &directory))?;
+    }
+    Ok(chosen)
+}
+
 /// Makes a complete state last: first its files, then what names them.
-fn commit(
+pub(super) fn commit(
     work: &Work<'_>,
     refs: &mut Refs,
     state: &State,
@@ -181,7 +223,11 @@ fn commit(
 }
 
 /// Publishes the newest state where nobody decided otherwise. Says whether it is published now.
-fn publish_newest(work: &Work<'_>, refs: &mut Refs, newest: Digest) -> Result<bool, MirrorError> {
+pub(super) fn publish_newest(
+    work: &Work<'_>,
+    refs: &mut Refs,
+    newest: Digest,
+) -> Result<bool, MirrorError> {
     let published = refs.published();
     if published == Some(newest) {
         return Ok(true);
@@ -196,7 +242,7 @@ fn publish_newest(work: &Work<'_>, refs: &mut Refs, newest: Digest) -> Result<bo
 }
 
 /// Removes what a kill left: trees that were never published, and half-written files.
-fn remove_leftovers(work: &Work<'_>) -> Result<(), MirrorError> {
+pub(super) fn remove_leftovers(work: &Work<'_>) -> Result<(), MirrorError> {
     tree::sweep(work.home)?;
     for directory in [work.home.states(), work.home.directory.clone()] {
         durable::create_directories(&directory, 0o755)?;

@@ -85,6 +85,9 @@ pub(super) fn astray(layout: &Layout, home: &Home) -> Result<Vec<String>, Mirror
     let mut astray = Vec::new();
     for entry in ListReader::open(&home.list(&state))? {
         let entry = entry?;
+        if !entry.brought {
+            continue;
+        }
         let stored = identity(&layout.file(entry.kind, &entry.digest));
         // What is gone from under its hash is told there.
         if stored.is_some() && identity(&tree.join(entry.path.as_path())) != stored {
@@ -124,6 +127,9 @@ fn fill(
     };
     for entry in ListReader::open(&home.list(state))? {
         let entry = entry?;
+        if !entry.brought {
+            continue;
+        }
         maker.check(&entry)?;
         maker.link(&entry).map_err(|source| MirrorError::Path {
             path: entry.shown(),
@@ -133,7 +139,7 @@ fn fill(
     let old = carry.map(|old| ListReader::open(&home.list(&old)));
     for entry in old.transpose()?.into_iter().flatten() {
         let entry = entry?;
-        if maker.check(&entry).is_err() {
+        if !entry.brought || maker.check(&entry).is_err() {
             continue;
         }
         match maker.link(&entry) {
@@ -144,6 +150,32 @@ fn fill(
                 let path = entry.shown();
                 return Err(MirrorError::Path { path, source });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lays metadata alone out in a new directory, as a published tree would have it.
+pub(super) fn lay_metadata<'a>(
+    layout: &Layout,
+    directory: &Path,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> Result<(), MirrorError> {
+    durable::create_directories(directory, 0o755)?;
+    let mut maker = Maker {
+        layout,
+        tree: directory,
+        made: PathBuf::new(),
+    };
+    for entry in entries {
+        maker.check(entry)?;
+        match maker.link(entry) {
+            // Another process lays out the same.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            linked => linked.map_err(|source| MirrorError::Path {
+                path: entry.shown(),
+                source,
+            })?,
         }
     }
     Ok(())

@@ -88,6 +88,9 @@ impl Mirrors {
         for state in Refs::read(home)?.in_use() {
             for entry in ListReader::open(&home.list(&state))? {
                 let entry = entry?;
+                if !entry.brought {
+                    continue;
+                }
                 files.push((entry.kind, entry.digest, entry.size));
             }
         }

@@ -4,6 +4,7 @@ use super::config::Part;
 use super::error::MirrorError;
 use super::layout::{Home, Layout};
 use super::list::{Entry, Kind, ListWriter};
+use super::selection::Chooser;
 use crate::context::Context;
 use crate::error::{RepositoryError, RepositoryProblem};
 use crate::source;
@@ -22,6 +23,8 @@ pub(super) struct Work<'a> {
     pub(super) home: &'a Home,
     /// Held while packages are fetched.
     pub(super) fetching: &'a Mutex<()>,
+    /// Who knows what templates need.
+    pub(super) chooser: Option<&'a dyn Chooser>,
 }
 
 /// One repository of a sync.
@@ -79,6 +82,7 @@ impl Job<'_> {
             kind,
             path,
             package: None,
+            brought: true,
         })
     }
 

@@ -151,6 +151,7 @@ impl Repo {
                 digest,
                 size,
                 target: job.work.layout.file(Kind::Metadata, &digest),
+                shared: false,
                 signed: Vec::new(),
             };
             download::download(job.work.context, job.work.stop, &item)?;
@@ -161,6 +162,7 @@ impl Repo {
                 kind: Kind::Metadata,
                 path,
                 package: None,
+                brought: true,
             })?;
         }
         Ok(())

@@ -184,6 +184,7 @@ pub(super) fn fetch(
         digest: named.digest,
         size: named.size,
         target: place.directory.join(file_name(&named.digest)),
+        shared: false,
         signed: Vec::new(),
     };
     download::download(work.context, work.stop, &item)?;

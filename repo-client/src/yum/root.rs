@@ -211,9 +211,13 @@ fn judge(
     if !work.source.trusted {
         freshness::check_dates(date, None, now)?;
     }
-    let index_dir = &work.context.options.index_dir;
-    freshness::check_not_older(index_dir, &identity(place, &signers), date)?;
     let answered = asked.get(found.mirror);
+    let options = &work.context.options;
+    let judged = answered.and_then(|base| options.judged_at(&base.to_string()));
+    if judged.is_none() {
+        let identity = identity(place, &signers);
+        freshness::check_not_older(&options.index_dir, &identity, date)?;
+    }
     let others = all.iter().filter(|base| Some(*base) != answered);
     let bases = answered.into_iter().chain(others).map(ToString::to_string);
     let mut files = vec![("repomd.xml", found.repomd.clone())];

@@ -117,7 +117,7 @@ pub(crate) fn name() -> MirrorName {
     "m".parse().unwrap()
 }
 
-fn config(urls: &[String], key: &TestKey) -> MirrorConfig {
+pub(crate) fn config(urls: &[String], key: &TestKey) -> MirrorConfig {
     let upstream = Upstream::Apt(AptUpstream {
         urls: urls.to_vec(),
         suites: vec!["stable".into()],

@@ -8,9 +8,10 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use vzpkg_repo_client::mirror::Server;
 
 /// A server that runs until it is dropped.
-struct Running {
+pub(crate) struct Running {
     address: SocketAddr,
     cancel: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -18,7 +19,12 @@ struct Running {
 
 impl Running {
     fn new(node: &Node) -> Self {
-        let server = node.mirrors().listen("127.0.0.1:0").unwrap();
+        Self::of(node, |server| server)
+    }
+
+    /// A server that was told more.
+    pub(crate) fn of(node: &Node, tell: impl FnOnce(Server) -> Server) -> Self {
+        let server = tell(node.mirrors().listen("127.0.0.1:0").unwrap());
         let address = server.address().unwrap();
         let thread = thread::spawn(move || server.run().unwrap());
         Self {
@@ -38,7 +44,7 @@ impl Running {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    fn get(&self, path: &str, headers: &str) -> String {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n{headers}\r\n"))
     }
 }

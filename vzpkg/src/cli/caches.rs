@@ -12,6 +12,9 @@ pub struct CreateCache {
     /// Build exactly what this lock says
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
+    /// Build from what local mirrors had at a date, or keep under a snapshot's name
+    #[arg(long, value_name = "DATE|SNAPSHOT", conflicts_with = "lock")]
+    pub as_of: Option<String>,
     /// Threads that unpack and hash; by default one for each processor
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -51,6 +54,9 @@ pub struct Update {
     /// With --dry-run: write the plan to this file, for --plan
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     pub save_plan: Option<PathBuf>,
+    /// Take packages from what local mirrors had at a date, or keep under a snapshot's name; with --rebuild also older ones
+    #[arg(long, value_name = "DATE|SNAPSHOT", conflicts_with_all = ["to_lock", "plan"])]
+    pub as_of: Option<String>,
     /// Carry out this plan, if the head is still the version it was made for
     #[arg(
         long,

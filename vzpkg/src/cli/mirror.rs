@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum MirrorCommand {
     /// Say what a new mirror mirrors; `sync` then fills it
-    Add(MirrorAdd),
+    Add(Box<MirrorAdd>),
+    /// Make a signed repository of a folder of .deb or .rpm files
+    Import(MirrorImport),
     /// Bring mirrors up to date; each publishes one complete state or none
     Sync(MirrorSync),
     /// List mirrors
@@ -20,6 +22,8 @@ pub enum MirrorCommand {
     Publish(MirrorPublish),
     /// Publish what was published before
     Rollback(MirrorRollback),
+    /// Make templates read a mirror instead of its upstream
+    Use(MirrorUse),
     /// Show which packages differ between two states
     Diff(MirrorDiff),
     /// Hash every file of mirrors
@@ -41,6 +45,28 @@ pub struct MirrorAdd {
     /// Where it comes from, best first: addresses of the same content
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
+    /// Exactly what these templates need: their repositories, keys and packages, with dependencies
+    #[arg(
+        long = "for",
+        value_name = "TEMPLATE",
+        num_args = 1..,
+        value_delimiter = ',',
+        conflicts_with_all = ["urls", "suites", "mirror_lists", "keyrings", "keys", "trusted", "ignore_valid_until",
+            "unsigned_metadata", "legacy_signatures", "architectures"]
+    )]
+    pub templates: Vec<String>,
+    /// Only packages of these names, and what they depend on; * and ? stand for any characters
+    #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
+    pub packages: Vec<String>,
+    /// Only packages of these sections (deb) or groups (rpm), beside those of --packages
+    #[arg(long, value_name = "SECTION", value_delimiter = ',')]
+    pub sections: Vec<String>,
+    /// No packages until somebody asks for them: for `mirror serve --on-demand`
+    #[arg(long, conflicts_with_all = ["packages", "sections", "newest", "templates"])]
+    pub on_demand: bool,
+    /// At most so many versions of each package, the newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub newest: Option<u32>,
     /// Suites of an apt repository; without any it is a yum repository
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     pub suites: Vec<String>,
@@ -52,7 +78,7 @@ pub struct MirrorAdd {
         default_value = "main"
     )]
     pub components: Vec<String>,
-    /// Architectures of an apt repository [default: this machine's]
+    /// Architectures [default: this machine's of an apt repository, all of a yum repository]
     #[arg(long = "arch", value_name = "ARCH", value_delimiter = ',')]
     pub architectures: Vec<String>,
     /// Languages whose translated descriptions an apt repository offers
@@ -86,12 +112,26 @@ pub struct MirrorAdd {
     pub legacy_signatures: bool,
 }
 
+/// `mirror import`
+#[derive(Debug, Args)]
+pub struct MirrorImport {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The folder, with all below it; afterwards `mirror sync NAME` reads it again
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
 /// `mirror sync`
 #[derive(Debug, Args)]
 pub struct MirrorSync {
     /// Mirrors; none: all
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+    /// What all downloads together may take each second: bytes, or 500K, 10M [default: the setting `bandwidth`]
+    #[arg(long, value_name = "RATE")]
+    pub limit_rate: Option<String>,
 }
 
 /// `mirror list`
@@ -136,6 +176,17 @@ pub struct MirrorRollback {
     pub name: String,
 }
 
+/// `mirror use`
+#[derive(Debug, Args)]
+pub struct MirrorUse {
+    /// The mirror
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Let templates read its upstream again
+    #[arg(long)]
+    pub undo: bool,
+}
+
 /// `mirror diff`
 #[derive(Debug, Args)]
 pub struct MirrorDiff {
@@ -168,6 +219,17 @@ pub struct MirrorServe {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: String,
+    /// Fetch what the signed indexes name and is not here when a client asks for it
+    #[arg(long)]
+    pub on_demand: bool,
+    /// With --on-demand: how old the state of a mirror that was added with --on-demand may be: seconds, or 90s, 10m, 1h
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        requires = "on_demand"
+    )]
+    pub max_age: String,
 }
 
 /// `mirror remove`

@@ -16,8 +16,9 @@ pub use containers::{
 };
 pub use marks::{Hold, Keep, Tag, Unhold};
 pub use mirror::{
-    MirrorAdd, MirrorCommand, MirrorDiff, MirrorGc, MirrorInfo, MirrorList, MirrorPublish,
-    MirrorRemove, MirrorRollback, MirrorServe, MirrorSnapshot, MirrorSync, MirrorVerify,
+    MirrorAdd, MirrorCommand, MirrorDiff, MirrorGc, MirrorImport, MirrorInfo, MirrorList,
+    MirrorPublish, MirrorRemove, MirrorRollback, MirrorServe, MirrorSnapshot, MirrorSync,
+    MirrorUse, MirrorVerify,
 };
 pub use node::{Clean, Completions, Config, Doctor, Gc, Man};
 pub use templates::{Info, Like, List, NewTemplate, Search, Status, UpdateMetadata};

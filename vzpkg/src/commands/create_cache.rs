@@ -4,6 +4,7 @@ use super::build_job::Job;
 use super::{Context, for_each};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::as_of::{self, Judged};
 use crate::ops::{node, refresh_index};
 use crate::output::progress::Progress;
 use crate::output::{Tone, duration};
@@ -38,9 +39,17 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
         ));
     }
     let threads = arguments.threads.unwrap_or(context.settings.threads);
+    let moment = arguments.as_of.as_deref().map(as_of::moment).transpose()?;
     for_each(context, locations, |location| {
-        let template = node::load(&area, &location)?;
-        create(context, store.as_ref(), &template, lock.as_ref(), threads)
+        let mut template = node::load(&area, &location)?;
+        let past = moment.as_ref();
+        let past = past.map(|moment| as_of::apply(context, &mut template, moment));
+        let how = How {
+            lock: lock.as_ref(),
+            past: past.transpose()?.unwrap_or_default(),
+            threads,
+        };
+        create(context, store.as_ref(), &template, how)
     })
 }
 
@@ -53,13 +62,25 @@ pub(super) fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
     Ok(String::from_utf8_lossy(&bytes).parse()?)
 }
 
+/// How one template is built.
+struct How<'a> {
+    lock: Option<&'a Lock>,
+    /// Past states that its repositories were put back to.
+    past: Judged,
+    threads: usize,
+}
+
 fn create(
     context: &Context,
     store: Option<&Store>,
     template: &Template,
-    lock: Option<&Lock>,
-    threads: usize,
+    how: How<'_>,
 ) -> CommandResult {
+    let How {
+        lock,
+        past,
+        threads,
+    } = how;
     let started = Instant::now();
     if let Some(store) = store
         && let Some(head) = store.db.head(&template.name)?
@@ -81,7 +102,7 @@ fn create(
         None => None,
     };
     let progress = Arc::new(Progress::new(&context.settings, context.printer));
-    let client = refresh_index::client(context, &progress);
+    let client = refresh_index::client_of_past(context, &progress, past);
     progress.stage("Reading", None);
     progress.advance(0, "repository metadata");
     let repositories = refresh_index::load(&client, template)?;

@@ -6,7 +6,7 @@ use crate::cli::Update;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::decide::Wish;
 use crate::ops::names::{self, Object};
-use crate::ops::{containers, node, saved};
+use crate::ops::{as_of, containers, node, saved};
 use vzpkg_cache::store::Store;
 use vzpkg_metadata::ContainerId;
 use vzpkg_metadata::template::TemplateArea;
@@ -20,6 +20,7 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
         _ => objects(context, &store, &area, &arguments.objects)?,
     };
     check(context, arguments, &objects)?;
+    let moment = arguments.as_of.as_deref().map(as_of::moment).transpose()?;
     let job = Job {
         context,
         store: &store,
@@ -27,6 +28,7 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
         wish: &wish,
         again: arguments.again,
         save: arguments.save_plan.as_deref(),
+        as_of: moment.as_ref(),
         threads: arguments.threads.unwrap_or(context.settings.threads),
     };
     for_each(context, objects, |object| match object {

@@ -5,7 +5,7 @@ use crate::error::CommandResult;
 use crate::ops::build_version::{self, Files, Order};
 use crate::ops::decide::{self, Decision, Wish};
 use crate::ops::plan::Question;
-use crate::ops::{names, node, refresh_index, rolled_back, saved};
+use crate::ops::{as_of, names, node, refresh_index, rolled_back, saved};
 use crate::output::Tone;
 use crate::output::progress::Progress;
 use std::path::Path;
@@ -15,6 +15,7 @@ use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionRow,
 use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::TemplateArea;
 use vzpkg_repo_client::Client;
+use vzpkg_repo_client::mirror::Moment;
 
 /// What is the same for every template of one command.
 pub(super) struct Job<'a> {
@@ -26,6 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) again: bool,
     /// Where to keep the plan of a dry run.
     pub(super) save: Option<&'a Path>,
+    /// Take packages from the past.
+    pub(super) as_of: Option<&'a Moment>,
     pub(super) threads: usize,
 }
 
@@ -45,11 +48,15 @@ impl Job<'_> {
         let guard = GuardName::Template(name.clone());
         let _guard = node::guard_to_change(context, store, guard)?;
         let (_, location) = node::locate(area, name.as_str())?;
-        let template = node::load(area, &location)?;
+        let mut template = node::load(area, &location)?;
+        let past = self
+            .as_of
+            .map(|moment| as_of::apply(context, &mut template, moment));
+        let past = past.transpose()?.unwrap_or_default();
         let head = names::head(store, name)?;
         let base = store.versions.read(name, &head.digest)?;
         let progress = Arc::new(Progress::new(&context.settings, context.printer));
-        let client = refresh_index::client(context, &progress);
+        let client = refresh_index::client_of_past(context, &progress, past);
         progress.stage("Reading", None);
         let repositories = refresh_index::load(&client, &template)?;
         progress.stage("Resolving", None);

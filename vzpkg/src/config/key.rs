@@ -11,6 +11,8 @@ pub enum Key {
     Threads,
     /// Parallel downloads.
     Connections,
+    /// Bytes per second.
+    Bandwidth,
     /// Seconds that repository metadata stays valid.
     MetadataExpire,
     /// Seconds to wait for a guard.
@@ -41,10 +43,11 @@ pub enum Key {
 
 impl Key {
     /// Every setting, in the order `vzpkg config` prints them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Root,
         Self::Threads,
         Self::Connections,
+        Self::Bandwidth,
         Self::MetadataExpire,
         Self::Wait,
         Self::Proxy,
@@ -76,6 +79,12 @@ impl Key {
                 "threads that unpack and hash",
             ),
             Self::Connections => ("connections", "8", "a number", "parallel downloads"),
+            Self::Bandwidth => (
+                "bandwidth",
+                "0",
+                "a number of bytes, or one of kilobytes or megabytes such as `500K`, `10M`",
+                "what all downloads together may take each second; 0: all they can",
+            ),
             Self::MetadataExpire => (
                 "metadata-expire",
                 "86400",

@@ -323,14 +323,16 @@ impl From<MirrorError> for CommandError {
                 let hint = format!("vzpkg mirror sync {name}");
                 Self::new(Kind::Unmet, error).hint(hint)
             }
-            MirrorError::NoSnapshot { ref mirror, .. } => {
+            MirrorError::NoSnapshot { ref mirror, .. } | MirrorError::NoPast { ref mirror, .. } => {
                 let hint = format!("vzpkg mirror info {mirror}");
                 Self::new(Kind::Unmet, error).hint(hint)
             }
-            MirrorError::Listen { .. } => Self::new(Kind::Environment, error),
-            MirrorError::NoEarlier(_) | MirrorError::SnapshotExists { .. } => {
-                Self::new(Kind::Unmet, error)
+            MirrorError::Listen { .. } | MirrorError::Sign(_) | MirrorError::Copied { .. } => {
+                Self::new(Kind::Environment, error)
             }
+            MirrorError::NoEarlier(_)
+            | MirrorError::SnapshotExists { .. }
+            | MirrorError::Choice(_) => Self::new(Kind::Unmet, error),
             MirrorError::Path { ref source, .. } if source.kind() == ErrorKind::CrossesDevices => {
                 Self::new(Kind::Environment, error)
                     .hint("`mirror/` and `packages/` below the root must be on one file system")

@@ -1,5 +1,6 @@
 //! Mirrors of this node: opened with this run's settings, and what they keep from being removed.
 
+use super::mirror_choice::Resolver;
 use super::{node, refresh_index};
 use crate::commands::Context;
 use crate::error::CommandResult;
@@ -22,6 +23,15 @@ pub(crate) fn open(context: &Context) -> Mirrors {
 pub(crate) fn open_for_writing(context: &Context) -> CommandResult<Mirrors> {
     node::require_root()?;
     Ok(open(context))
+}
+
+/// The mirrors, for a sync, which may have to know what templates need.
+///
+/// # Errors
+/// As [`open_for_writing`].
+pub(crate) fn open_for_sync(context: &Context) -> CommandResult<Mirrors> {
+    let context = context.clone();
+    Ok(open_for_writing(&context)?.with_chooser(Arc::new(Resolver { context })))
 }
 
 /// A mirror's name as a user typed it.

@@ -1,5 +1,6 @@
 //! Use cases: the only place where the libraries meet. No printing beyond progress; results are values.
 
+pub(crate) mod as_of;
 pub(crate) mod bisect;
 pub(crate) mod build_version;
 pub(crate) mod chosen;
@@ -8,6 +9,11 @@ pub(crate) mod containers;
 pub(crate) mod decide;
 pub(crate) mod held_back;
 pub(crate) mod host;
+pub(crate) mod mirror_choice;
+pub(crate) mod mirror_for;
+pub(crate) mod mirror_import;
+pub(crate) mod mirror_lines;
+pub(crate) mod mirror_use;
 pub(crate) mod mirrors;
 pub(crate) mod names;
 pub(crate) mod node;

@@ -14,7 +14,7 @@ use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::{Template, TemplateArea, TemplateLocation, UrlMap};
 
 /// Where the host keeps its apt sources.
-const ETC_APT: &str = "/etc/apt";
+pub(crate) const ETC_APT: &str = "/etc/apt";
 
 /// The paths below the root.
 pub(crate) fn layout(context: &Context) -> Layout {

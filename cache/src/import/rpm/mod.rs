@@ -8,6 +8,7 @@ pub(crate) mod capability;
 mod changelog;
 mod cpio;
 mod header;
+pub(in crate::import) mod index;
 mod payload;
 pub mod record;
 mod skeleton;

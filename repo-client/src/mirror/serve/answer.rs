@@ -25,6 +25,13 @@ pub(super) fn refuse(mut stream: &TcpStream, status: u16) -> io::Result<()> {
     stream.write_all(head.as_bytes())
 }
 
+/// Answers without a file; the connection goes on.
+pub(super) fn decline(mut stream: &TcpStream, status: u16) -> io::Result<()> {
+    let reason = reason(status);
+    let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes())
+}
+
 /// Answers a request.
 pub(super) fn send(
     mut stream: &TcpStream,
@@ -37,11 +44,7 @@ pub(super) fn send(
         Some(found) => (200, Some(found)),
     };
     let Some(mut found) = found else {
-        let head = format!(
-            "HTTP/1.1 {status} {}\r\nContent-Length: 0\r\n\r\n",
-            reason(status)
-        );
-        return stream.write_all(head.as_bytes());
+        return decline(stream, status);
     };
     let part = part(request, &found);
     let (status, first, length) = match part {
@@ -93,6 +96,8 @@ const fn reason(status: u16) -> &'static str {
         304 => "Not Modified",
         400 => "Bad Request",
         405 => "Method Not Allowed",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
         416 => "Range Not Satisfiable",
         _ => "Not Found",
     }

@@ -17,21 +17,40 @@ pub(super) struct Found {
     pub(super) modified: String,
 }
 
-/// The file that `/NAME/path` stands for; `None` for everything that is none.
-pub(super) fn find(layout: &Layout, path: &str) -> Option<Found> {
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) mirror: MirrorName,
+    /// Below what it publishes.
+    pub(super) path: RelPath,
+}
+
+/// What `/NAME/path` names; `None` for everything that names nothing.
+pub(super) fn asked(path: &str) -> Option<Asked> {
     let path = decoded(path.strip_prefix('/')?)?;
     let (name, rest) = path.split_once('/')?;
-    let name: MirrorName = name.parse().ok()?;
-    let rest = RelPath::parse(rest.as_bytes()).ok()?;
+    let mirror = name.parse().ok()?;
+    let path = RelPath::parse(rest.as_bytes()).ok()?;
+    (!path.is_root()).then_some(Asked { mirror, path })
+}
+
+/// The file that the published tree has there.
+pub(super) fn published(layout: &Layout, asked: &Asked) -> Option<Found> {
     // Every component below the tree is a directory or file of ours; a link or `..` is refused by the kernel.
-    let tree = fs::canonicalize(layout.home(&name).published()).ok()?;
-    let trees = fs::canonicalize(layout.home(&name).trees()).ok()?;
+    let home = layout.home(&asked.mirror);
+    let tree = fs::canonicalize(home.published()).ok()?;
+    let trees = fs::canonicalize(home.trees()).ok()?;
     let tree = tree.starts_with(trees).then_some(tree)?;
     let directory = File::open(tree).ok()?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = rustix::fs::openat2(&directory, rest.as_path(), flags, Mode::empty(), resolve);
-    let file = File::from(opened.ok()?);
+    let path = asked.path.as_path();
+    let opened = rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve);
+    found(File::from(opened.ok()?))
+}
+
+/// An open file as something to be sent.
+pub(super) fn found(file: File) -> Option<Found> {
     let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
     let (seconds, part) = (metadata.mtime(), metadata.mtime_nsec());
     let modified = jiff::Timestamp::from_second(seconds).ok()?;

@@ -1,16 +1,21 @@
 //! A small web server for what mirrors publish: files only, with ranges and conditional requests, a thread for each
 //! connection. `/NAME/…` is `mirror/NAME/published/…`.
 //!
+//! With [`Server::on_demand`] it is a caching proxy too: what the signed index names and is not here is fetched.
+//!
 //! Each request goes through the `published` link anew, so a client sees a new state with its next request. Nothing is
 //! listed, nothing is written, and no path leaves the published tree: it is opened below the tree by the kernel's rules.
 //! No TLS: for other machines than the node's own network, put a web server in front.
 
 mod answer;
+mod demand;
 mod file;
 mod request;
 
 use super::Mirrors;
 use super::error::MirrorError;
+use demand::{Demand, Unanswered};
+use file::Found;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::io::{self, ErrorKind};
@@ -35,6 +40,7 @@ const TICK: i64 = 100_000_000;
 pub struct Server {
     listener: TcpListener,
     mirrors: Mirrors,
+    demand: Option<Arc<Demand>>,
 }
 
 impl Mirrors {
@@ -50,11 +56,24 @@ impl Mirrors {
         let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let mirrors = self.clone();
-        Ok(Server { listener, mirrors })
+        Ok(Server {
+            listener,
+            mirrors,
+            demand: None,
+        })
     }
 }
 
 impl Server {
+    /// Also fetches what the published indexes name and is not here, and asks upstream for a newer state of mirrors that
+    /// bring nothing by themselves when the one that is published was asked for longer ago than this.
+    #[must_use]
+    pub fn on_demand(mut self, max_age: Duration) -> Self {
+        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+        self.demand = Some(Arc::new(Demand::new(seconds)));
+        self
+    }
+
     /// Where it listens.
     ///
     /// # Errors
@@ -99,8 +118,9 @@ impl Server {
             return;
         }
         let (mirrors, ended) = (self.mirrors.clone(), Arc::clone(open));
+        let demand = self.demand.clone();
         let spawned = thread::Builder::new().spawn(move || {
-            if let Err(error) = converse(&stream, &mirrors)
+            if let Err(error) = converse(&stream, &mirrors, demand.as_deref())
                 && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
             {
                 tracing::debug!(%error, "connection ended");
@@ -114,7 +134,7 @@ impl Server {
 }
 
 /// Answers one request after the other.
-fn converse(stream: &TcpStream, mirrors: &Mirrors) -> io::Result<()> {
+fn converse(stream: &TcpStream, mirrors: &Mirrors, demand: Option<&Demand>) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(IDLE))?;
@@ -125,12 +145,35 @@ fn converse(stream: &TcpStream, mirrors: &Mirrors) -> io::Result<()> {
             request::Next::End => return Ok(()),
             request::Next::Malformed => return answer::refuse(stream, 400),
             request::Next::Request(request) => {
-                let found = file::find(&mirrors.layout, &request.path);
-                answer::send(stream, &request, found)?;
+                match find(mirrors, demand, &request.path) {
+                    Ok(found) => answer::send(stream, &request, found)?,
+                    Err(status) => answer::decline(stream, status)?,
+                }
                 if request.close {
                     return Ok(());
                 }
             }
         }
+    }
+}
+
+/// The file that a path stands for, `None` where there is none, or the status that says why there is no answer.
+fn find(mirrors: &Mirrors, demand: Option<&Demand>, path: &str) -> Result<Option<Found>, u16> {
+    let Some(asked) = file::asked(path) else {
+        return Ok(None);
+    };
+    let Some(demand) = demand else {
+        return Ok(file::published(&mirrors.layout, &asked));
+    };
+    let now = jiff::Timestamp::now().as_second();
+    demand.refresh(mirrors, &asked, now);
+    if let Some(found) = file::published(&mirrors.layout, &asked) {
+        return Ok(Some(found));
+    }
+    match demand.fetch(mirrors, &asked) {
+        Ok(found) => Ok(Some(found)),
+        Err(Unanswered::Unknown) => Ok(None),
+        Err(Unanswered::Busy) => Err(503),
+        Err(Unanswered::Upstream) => Err(502),
     }
 }

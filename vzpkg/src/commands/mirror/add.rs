@@ -3,13 +3,14 @@
 use crate::cli::MirrorAdd;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::mirrors;
+use crate::ops::mirror_for::{self, Wanted};
+use crate::ops::{mirrors, node};
 use crate::output::Tone;
 use std::collections::BTreeMap;
 use vzpkg_metadata::template::Fingerprint;
 use vzpkg_metadata::{Arch, Digest, Family, durable};
 use vzpkg_repo_client::mirror::{
-    AptUpstream, MirrorConfig, Part, Pin, Trust, Upstream, YumUpstream,
+    AptUpstream, MirrorConfig, Part, Pin, Selection, Trust, Upstream, YumUpstream,
 };
 use vzpkg_repo_client::verify::keyring;
 
@@ -19,6 +20,39 @@ const KEYRING_BYTES: u64 = 4 << 20;
 pub(super) fn run(context: &Context, arguments: &MirrorAdd) -> CommandResult {
     let mirrors = mirrors::open_for_writing(context)?;
     let name = mirrors::name(&arguments.name)?;
+    let (config, files) = if arguments.templates.is_empty() {
+        named(arguments)?
+    } else {
+        for_templates(context, &arguments.templates)?
+    };
+    let selection = Selection {
+        templates: config.selection().templates.clone(),
+        ..selection(arguments)?
+    };
+    let config = config.with_selection(selection);
+    if context.settings.dry_run {
+        context
+            .printer
+            .status(Tone::Plain, "Would add", format_args!("mirror {name}"));
+        return Ok(());
+    }
+    mirrors.add(&name, &config, &files)?;
+    let what = format_args!("mirror {name}; fill it: vzpkg mirror sync {name}");
+    context.printer.status(Tone::Good, "Added", what);
+    Ok(())
+}
+
+/// What templates read.
+fn for_templates(context: &Context, typed: &[String]) -> CommandResult<Wanted> {
+    let area = node::templates(context)?;
+    let template = |typed: &String| node::load(&area, &node::locate(&area, typed)?.1);
+    let templates = typed.iter().map(template);
+    let templates = templates.collect::<CommandResult<Vec<_>>>()?;
+    mirror_for::config(&templates, &node::layout(context).mirrors())
+}
+
+/// The repository that was named.
+fn named(arguments: &MirrorAdd) -> CommandResult<Wanted> {
     let mut keys = Keys::default();
     for path in &arguments.keyrings {
         keys.add_file(path)?;
@@ -34,12 +68,11 @@ pub(super) fn run(context: &Context, arguments: &MirrorAdd) -> CommandResult {
         .hint("name a keyring: --keyring /usr/share/keyrings/debian-archive-keyring.gpg")
         .hint("or a fingerprint: --key FINGERPRINT"));
     }
+    let pins = keys.pins.into_iter();
     let part = Part {
         directory: String::new(),
         upstream: upstream(arguments)?,
-        keys: keys
-            .pins
-            .into_iter()
+        keys: pins
             .map(|(fingerprint, places)| Pin {
                 fingerprint,
                 places,
@@ -52,17 +85,26 @@ pub(super) fn run(context: &Context, arguments: &MirrorAdd) -> CommandResult {
             legacy_signatures: arguments.legacy_signatures,
         },
     };
-    let config = MirrorConfig::new(vec![part])?;
-    if context.settings.dry_run {
-        context
-            .printer
-            .status(Tone::Plain, "Would add", format_args!("mirror {name}"));
-        return Ok(());
-    }
-    mirrors.add(&name, &config, &keys.files)?;
-    let what = format_args!("mirror {name}; fill it: vzpkg mirror sync {name}");
-    context.printer.status(Tone::Good, "Added", what);
-    Ok(())
+    Ok((MirrorConfig::new(vec![part])?, keys.files))
+}
+
+/// What of it is brought here.
+fn selection(arguments: &MirrorAdd) -> CommandResult<Selection> {
+    // Of an apt repository the architectures say which indexes there are.
+    let archs = if arguments.suites.is_empty() {
+        arguments.architectures.as_slice()
+    } else {
+        &[]
+    };
+    let archs = archs.iter().map(|typed| typed.parse::<Arch>());
+    Ok(Selection {
+        packages: arguments.packages.clone(),
+        sections: arguments.sections.clone(),
+        newest: arguments.newest.and_then(|count| count.try_into().ok()),
+        architectures: archs.collect::<Result<_, _>>()?,
+        on_demand: arguments.on_demand,
+        ..Selection::default()
+    })
 }
 
 fn upstream(arguments: &MirrorAdd) -> CommandResult<Upstream> {

@@ -7,7 +7,7 @@ use crate::ops::mirrors;
 use crate::output::table::Table;
 use crate::output::{clean, local_time};
 use vzpkg_metadata::ByteSize;
-use vzpkg_repo_client::mirror::{self, Part, State, Upstream};
+use vzpkg_repo_client::mirror::{self, Part, Selection, State, Upstream};
 use vzpkg_repo_client::source::BaseUrl;
 
 pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
@@ -25,6 +25,9 @@ pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
     for part in info.config.parts() {
         row("Upstream", upstream(part));
         row("Signed by", signers(part));
+    }
+    if !info.config.selection().is_everything() {
+        row("Of it", selected(info.config.selection()));
     }
     let never = || "never".to_owned();
     row("Checked", info.checked.map_or_else(never, local_time));
@@ -88,8 +91,30 @@ fn upstream(part: &Part) -> String {
             words.join(" ")
         }
         Upstream::Yum(yum) => yum.mirror_lists.join(" "),
+        Upstream::Folder(folder) => clean(&folder.path),
     };
     format!("{} {what}", urls.join(" ")).trim().to_owned()
+}
+
+/// What of it is brought here.
+fn selected(selection: &Selection) -> String {
+    let archs = selection.architectures.iter().map(ToString::to_string);
+    let templates = selection.templates.iter().map(ToString::to_string);
+    let lists = [
+        ("packages", selection.packages.clone()),
+        ("sections", selection.sections.clone()),
+        ("architectures", archs.collect()),
+        ("what is needed by", templates.collect::<Vec<_>>()),
+    ];
+    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut texts: Vec<String> = lists
+        .map(|(what, list)| format!("{what} {}", list.join(", ")))
+        .collect();
+    texts.extend(selection.newest.map(|count| format!("newest {count}")));
+    if selection.on_demand {
+        texts.push("what is asked for".to_owned());
+    }
+    texts.join("; ")
 }
 
 fn signers(part: &Part) -> String {

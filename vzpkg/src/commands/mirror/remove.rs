@@ -3,7 +3,7 @@
 use crate::cli::MirrorRemove;
 use crate::commands::{Context, for_each};
 use crate::error::CommandResult;
-use crate::ops::mirrors;
+use crate::ops::{mirror_use, mirrors};
 use crate::output::Tone;
 
 pub(super) fn run(context: &Context, arguments: &MirrorRemove) -> CommandResult {
@@ -17,6 +17,11 @@ pub(super) fn run(context: &Context, arguments: &MirrorRemove) -> CommandResult 
                 .printer
                 .status(Tone::Plain, "Would remove", format_args!("mirror {name}"));
             return Ok(());
+        }
+        // Templates that read it would find nothing.
+        if mirror_use::stop(context, &name)? {
+            let what = format_args!("templates read the upstream of {name} again");
+            context.printer.status(Tone::Good, "Undone", what);
         }
         mirrors.remove(&name)?;
         let what = format_args!(

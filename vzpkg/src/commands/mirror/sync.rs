@@ -3,14 +3,26 @@
 use crate::cli::MirrorSync;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::mirrors;
+use crate::ops::{mirror_import, mirrors};
 use crate::output::{Tone, render};
+use crate::settings::rate;
 use vzpkg_metadata::{ByteSize, MirrorName};
 use vzpkg_repo_client::mirror::Synced;
 
 pub(super) fn run(context: &Context, arguments: &MirrorSync) -> CommandResult {
-    let mirrors = mirrors::open_for_writing(context)?;
-    let names = mirrors::chosen(&mirrors, &arguments.names)?;
+    let mut context = context.clone();
+    if let Some(typed) = &arguments.limit_rate {
+        context.settings.bandwidth = rate(typed).ok_or_else(|| {
+            let text = format!("`{typed}` is no rate");
+            CommandError::message(Kind::Usage, text).hint("a rate is 800000, 500K or 10M")
+        })?;
+    }
+    sync(&context, &arguments.names)
+}
+
+fn sync(context: &Context, typed: &[String]) -> CommandResult {
+    let mirrors = mirrors::open_for_sync(context)?;
+    let names = mirrors::chosen(&mirrors, typed)?;
     if names.is_empty() {
         let help = "there is no mirror yet; `vzpkg mirror add` makes one";
         context.printer.note(help);
@@ -24,19 +36,33 @@ pub(super) fn run(context: &Context, arguments: &MirrorSync) -> CommandResult {
     }
     let mut documents = Vec::new();
     let mut first: Option<Kind> = None;
-    mirrors.sync(&names, &mut |name, result| match result {
+    let mut ended = |name: &MirrorName, result: CommandResult<Synced>| match result {
         Ok(synced) => {
             tell(context, name, &synced);
             documents.push(document(name, &synced));
         }
         Err(error) => {
-            let error = CommandError::from(error);
-            context
-                .printer
-                .error(&format!("mirror `{name}`: {}", render(&error)));
+            let text = format!("mirror `{name}`: {}", render(&error));
+            context.printer.error(&text);
             first.get_or_insert(error.kind);
         }
-    });
+    };
+    let mut upstream = Vec::new();
+    for name in names {
+        match mirrors.folder_of(&name) {
+            Ok(Some((folder, _))) => {
+                let imported = mirror_import::run(context, &mirrors, &name, &folder);
+                ended(&name, imported.map(|imported| imported.synced));
+            }
+            Ok(None) => upstream.push(name),
+            Err(error) => ended(&name, Err(error.into())),
+        }
+    }
+    if !upstream.is_empty() {
+        mirrors.sync(&upstream, &mut |name, result| {
+            ended(name, result.map_err(CommandError::from));
+        });
+    }
     if context.printer.is_json() {
         let value = serde_json::json!({ "mirrors": documents });
         context.printer.json("mirror-sync", value);
@@ -44,7 +70,7 @@ pub(super) fn run(context: &Context, arguments: &MirrorSync) -> CommandResult {
     first.map_or(Ok(()), |kind| Err(CommandError::silent(kind)))
 }
 
-fn tell(context: &Context, name: &MirrorName, synced: &Synced) {
+pub(super) fn tell(context: &Context, name: &MirrorName, synced: &Synced) {
     let state = &synced.state;
     if synced.changed {
         let what = format!(

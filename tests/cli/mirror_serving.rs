@@ -1,0 +1,119 @@
+//! Every state of a mirror as real clients see it, through nginx on the published folder.
+
+use crate::mirror::{Upstream, apt};
+use crate::support::Site;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use vzpkg_tests::deb_writer::Deb;
+use vzpkg_tests::tools::DAY;
+
+/// nginx that serves `/m/` from what the mirror publishes, until it is dropped.
+struct Nginx {
+    child: Child,
+    url: String,
+}
+
+impl Nginx {
+    fn new(site: &Site) -> Self {
+        let directory = site.path("nginx");
+        fs::create_dir_all(&directory).unwrap();
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let place = directory.display();
+        let published = site.root().join("mirror/m/published");
+        let text = format!(
+            "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
+             events {{}}\n\
+             http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b;\n\
+             fastcgi_temp_path {place}/c; uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;\n\
+             server {{ listen 127.0.0.1:{port}; location /m/ {{ alias {}/; }} }} }}\n",
+            published.display()
+        );
+        let configuration = directory.join("nginx.conf");
+        fs::write(&configuration, text).unwrap();
+        let child = Command::new("nginx")
+            .arg("-c")
+            .arg(&configuration)
+            .args(["-e", &format!("{place}/error.log")])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut nginx = Self { child, url };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = nginx.child.try_wait().unwrap();
+            assert!(ended.is_none(), "nginx ended: {ended:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        nginx
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The version of `p0` that a new client would install: one that has seen a newer state does not go back.
+fn offered(client: &Path) -> String {
+    drop(fs::remove_dir_all(client.join("apt/lists")));
+    let update = apt(client, &["update"]);
+    assert!(
+        !update.contains("\nE:") && !update.contains("\nW:"),
+        "{update}"
+    );
+    let plan = apt(client, &["install", "-s", "p0"]);
+    apt(client, &["download", "p0"]);
+    let line = plan.lines().find(|line| line.starts_with("Inst p0 ("));
+    let line = line.unwrap_or_else(|| panic!("{plan}"));
+    line["Inst p0 (".len()..]
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_real_apt_reads_every_state_through_nginx() {
+    let site = Site::new();
+    let mut upstream = Upstream::new(&site, 1, 100_000);
+    upstream.add_mirror(&site);
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    let nginx = Nginx::new(&site);
+    let client = site.path("client");
+    fs::create_dir_all(client.join("apt")).unwrap();
+    let keyring = site.path("archive.asc");
+    let line = format!(
+        "deb [signed-by={}] {}/m stable main\n",
+        keyring.display(),
+        nginx.url
+    );
+    fs::write(client.join("apt/sources.list"), line).unwrap();
+    assert_eq!(offered(&client), "1.0");
+    site.vzpkg(&["mirror", "snapshot", "m", "--as", "first"])
+        .ok();
+
+    let newer = Deb::new("p0", "2.0").build(&site.path("debs"));
+    let mut suite = upstream.repo.suite("stable");
+    suite.date += DAY;
+    suite.add("main", &newer);
+    upstream.repo.publish(&upstream.key);
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    assert_eq!(offered(&client), "2.0");
+    for (words, version) in [
+        (&["mirror", "publish", "m@first"][..], "1.0"),
+        (&["mirror", "publish", "m"], "2.0"),
+        (&["mirror", "rollback", "m"], "1.0"),
+    ] {
+        site.vzpkg(words).ok();
+        assert_eq!(offered(&client), version, "{words:?}");
+    }
+}
