@@ -131,7 +131,8 @@ fn metadata(of: &str, to: &Path) {
         let start = data.find("href=\"").unwrap() + "href=\"".len();
         let length = data[start..].find('"').unwrap();
         if to.join(&data[start..start + length]).exists() {
-            kept += &format!("<data {}</data>", data.split("</data>").next().unwrap());
+            let whole = data.split("</data>").next().unwrap();
+            kept.extend(["<data ", whole, "</data>"]);
         }
     }
     kept += "</repomd>\n";
