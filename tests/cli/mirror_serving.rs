@@ -72,7 +72,8 @@ fn offered(client: &Path) -> String {
     let plan = apt(client, &["install", "-s", "p0"]);
     apt(client, &["download", "p0"]);
     let line = plan.lines().find(|line| line.starts_with("Inst p0 ("));
-    let line = line.unwrap_or_else(|| panic!("{plan}"));
+    assert!(line.is_some(), "{plan}");
+    let line = line.unwrap();
     line["Inst p0 (".len()..]
         .split(' ')
         .next()
