@@ -12,4 +12,3 @@ echo "## $(nproc) cores, $(uname -sr), $(date -u +%F), vzpkg $("$VZPKG" --versio
 "$here/bench-deb.sh"
 "$here/bench-ct.sh"
 "$here/bench-rpm.sh"
-"$here/bench-mirror.sh"

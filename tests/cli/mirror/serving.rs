@@ -1,6 +1,6 @@
 //! Every state of a mirror as real clients see it, through nginx on the published folder.
 
-use crate::mirror::{Upstream, apt};
+use super::{Upstream, apt};
 use crate::support::Site;
 use std::fs;
 use std::net::{TcpListener, TcpStream};

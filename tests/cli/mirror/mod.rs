@@ -1,5 +1,9 @@
 //! Mirrors through the command: killed at random instants, and read by the distributions' own package managers.
 
+mod import;
+mod serving;
+mod templates;
+
 use crate::crash::Instants;
 use crate::support::Site;
 use std::fs;
@@ -18,14 +22,14 @@ use vzpkg_tests::yum_repo::YumRepo;
 const KILLS: u64 = 40;
 
 /// An archive with packages of some size, dated now as far as its signature goes.
-pub(crate) struct Upstream {
-    pub(crate) repo: AptRepo,
-    pub(crate) key: TestKey,
-    pub(crate) server: HttpServer,
+struct Upstream {
+    repo: AptRepo,
+    key: TestKey,
+    server: HttpServer,
 }
 
 impl Upstream {
-    pub(crate) fn new(site: &Site, count: u32, size: u32) -> Self {
+    fn new(site: &Site, count: u32, size: u32) -> Self {
         let key = TestKey::new("archive");
         let mut repo = AptRepo::new(site.path("upstream"));
         for number in 0..count {
@@ -45,7 +49,7 @@ impl Upstream {
         Self { repo, key, server }
     }
 
-    pub(crate) fn add_mirror(&self, site: &Site) {
+    fn add_mirror(&self, site: &Site) {
         let keyring = site.path("archive.asc");
         fs::write(&keyring, self.key.armored()).unwrap();
         let keyring = keyring.to_str().unwrap();
@@ -154,13 +158,13 @@ fn privileged_kills_at_random_instants_publish_nothing_half() {
 }
 
 /// `vzpkg mirror serve`, until it is dropped.
-pub(crate) struct Server {
+struct Server {
     child: Child,
-    pub(crate) url: String,
+    url: String,
 }
 
 impl Server {
-    pub(crate) fn new(site: &Site) -> Self {
+    fn new(site: &Site) -> Self {
         let mut child = site
             .command(&["mirror", "serve", "--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
@@ -187,7 +191,7 @@ impl Drop for Server {
 }
 
 /// Runs a real package manager; its output, whatever it says.
-pub(crate) fn run(command: &mut Command) -> String {
+fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = format!(
         "{}{}",
@@ -199,7 +203,7 @@ pub(crate) fn run(command: &mut Command) -> String {
 }
 
 /// `apt-get` with lists, cache and sources of its own.
-pub(crate) fn apt(directory: &Path, words: &[&str]) -> String {
+fn apt(directory: &Path, words: &[&str]) -> String {
     let state = directory.join("apt");
     for part in [
         "lists/partial",

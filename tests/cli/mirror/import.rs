@@ -1,6 +1,6 @@
 //! Repositories of folders, read by the distributions' own package managers.
 
-use crate::mirror::{Server, apt, run};
+use super::{Server, apt, run};
 use crate::support::Site;
 use std::fs;
 use std::process::Command;
