@@ -11,7 +11,7 @@ RUN_PACKAGES   := runc
 TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf createrepo-c mmdebstrap strace attr libcap2-bin xz-utils zstd python3-venv
 BENCH_PACKAGES := hyperfine nginx-light time
 
-.PHONY: all demo check bench fuzz setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
+.PHONY: all demo check bench fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
 
 all: $(VZPKG)
 
@@ -52,6 +52,13 @@ test-network:
 		$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" CARGO_HOME="$${CARGO_HOME:-$(HOME)/.cargo}" RUSTUP_HOME="$${RUSTUP_HOME:-$(HOME)/.rustup}" \
 			cargo test --workspace --locked --quiet -- --ignored network_ --test-threads=1; \
 	else echo "check: NOT RUN: the network_ tests; the Debian mirror of this host cannot be reached"; fi
+
+## torture: every call that changes a file system fails, and kills, once; then kills at random instants. Hours.
+torture: setup-check
+	cargo test --workspace --locked --quiet --no-run
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" CARGO_HOME="$${CARGO_HOME:-$(HOME)/.cargo}" RUSTUP_HOME="$${RUSTUP_HOME:-$(HOME)/.rustup}" \
+		VZPKG_TORTURE=$${VZPKG_TORTURE:-all} VZPKG_KILLS=$${VZPKG_KILLS:-5000} \
+		cargo test --workspace --locked --test cli -- --ignored --nocapture --test-threads=2 privileged_torture_
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet

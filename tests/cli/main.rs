@@ -28,6 +28,7 @@ mod space;
 mod status;
 mod support;
 mod tiny;
+mod torture;
 mod update_only;
 mod update_security;
 mod update_to_lock;

@@ -10,5 +10,6 @@ mkdir -p "$WORK"
 trap 'rm -rf "$WORK"' EXIT
 echo "## $(nproc) cores, $(uname -sr), $(date -u +%F), vzpkg $("$VZPKG" --version | cut -d' ' -f2)"
 "$here/bench-deb.sh"
+"$here/bench-versions.sh"
 "$here/bench-ct.sh"
 "$here/bench-rpm.sh"

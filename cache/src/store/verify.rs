@@ -132,6 +132,27 @@ impl Store {
         threads: usize,
         reporter: &dyn VerifyReporter,
     ) -> Result<Vec<Finding>, VerifyError> {
+        let named = self.survey(trees)?;
+        let mut findings = named.findings;
+        findings.extend(self.verify_objects(&named.objects, threads, reporter));
+        if !findings.is_empty() {
+            // What a collection has taken meanwhile was nobody's any more.
+            let still = self.survey(trees)?;
+            findings.retain(|finding| match finding {
+                Finding::ObjectMissing(digest)
+                | Finding::ObjectDamaged { digest, .. }
+                | Finding::ObjectSize { digest, .. }
+                | Finding::ObjectUnreadable { digest, .. } => still.objects.contains_key(digest),
+                other => still.findings.contains(other),
+            });
+        }
+        findings.sort_unstable();
+        findings.dedup();
+        Ok(findings)
+    }
+
+    /// What trees, manifests and versions name, and what is wrong with themselves.
+    fn survey(&self, trees: &[Digest]) -> Result<Check<'_>, VerifyError> {
         let mut check = Check {
             store: self,
             objects: BTreeMap::new(),
@@ -143,11 +164,7 @@ impl Store {
         }
         check.versions(trees)?;
         check.trees(trees)?;
-        let mut findings = check.findings;
-        findings.extend(self.verify_objects(&check.objects, threads, reporter));
-        findings.sort_unstable();
-        findings.dedup();
-        Ok(findings)
+        Ok(check)
     }
 
     fn verify_objects(

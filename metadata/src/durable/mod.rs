@@ -4,8 +4,10 @@
 //! name starts with [`STAGING_PREFIX`]; it is rubbish and may be removed by whoever finds it without a live writer.
 //! The store's bulk objects do not come through here one by one: they are staged and synced together (one `syncfs`).
 
+mod leftovers;
 mod tree;
 
+pub use leftovers::sweep;
 pub use tree::sync_tree;
 
 use std::fs::{self, File, OpenOptions};

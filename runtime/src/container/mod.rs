@@ -43,7 +43,7 @@ mod wire;
 
 pub use config::{Config, ConfigError, Network, UserNamespace};
 pub use create::{NodeFile, Placed, RootDirectory, Staged, create, stage};
-pub use destroy::{destroy, sweep};
+pub use destroy::destroy;
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};
 pub use link::{Intent, JournalError, Link, LinkJournal};

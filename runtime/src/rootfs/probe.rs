@@ -11,6 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use vzpkg_metadata::durable::STAGING_PREFIX;
 use vzpkg_metadata::tree::{Node, Tree};
 use vzpkg_metadata::{Digest, RelPath, Timestamp};
 
@@ -114,7 +115,7 @@ struct Scratch {
 impl Scratch {
     fn new(directory: &Path) -> Result<Self, MountError> {
         let name = format!(
-            ".vzpkg-probe.{}.{}",
+            "{STAGING_PREFIX}{}.probe.{}",
             std::process::id(),
             SERIAL.fetch_add(1, Ordering::Relaxed)
         );

@@ -4,9 +4,10 @@ use super::{mirrors, node};
 use crate::commands::Context;
 use crate::error::CommandResult;
 use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Retention, Store};
-use vzpkg_metadata::RootSet;
+use vzpkg_metadata::{RootSet, durable};
 
-/// Collects what no version, container, mount, build or mirror uses.
+/// Collects what no version, container, mount, build or mirror uses, and what killed commands left of private areas and of
+/// what they tried out.
 ///
 /// # Errors
 /// Nothing was removed if a root cannot be read.
@@ -21,6 +22,11 @@ pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> Command
         mode,
         keep: retention(context),
     };
+    if mode == GcMode::Remove {
+        for directory in [store.layout.private_areas(), store.layout.store()] {
+            durable::sweep(&directory)?;
+        }
+    }
     Ok(store.gc(&guard, &roots, options)?)
 }
 

@@ -212,7 +212,7 @@ fn create_or_migrate(connection: &Connection, path: &Path) -> Result<(), Databas
 fn open_current_to_read(layout: &Layout, path: &Path) -> Result<Connection, DatabaseError> {
     let connection = open_to_read(path)?;
     let found = Session::new(&connection, "open", path).user_version()?;
-    if (1..SCHEMA).contains(&found) && open_to_write(layout, path).is_ok() {
+    if found < SCHEMA && open_to_write(layout, path).is_ok() {
         return open_to_read(path);
     }
     Ok(connection)

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use vzpkg_metadata::durable::FileError;
+use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::{ByteSize, Digest, VersionName};
 
@@ -26,6 +26,10 @@ impl Collection<'_> {
                 Err(error) => Err(error),
             };
             ignore_missing(removed).map_err(FileError::on("remove", path))?;
+        }
+        if self.mode == GcMode::Remove {
+            // Objects, manifests and images are staged with their builds; records beside their place.
+            durable::sweep(&self.store.layout.versions())?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::ops::{containers, node};
 use crate::output::Tone;
 use std::io::{BufRead as _, Write as _};
 use vzpkg_cache::store::GuardName;
-use vzpkg_runtime::container::{self, RunState};
+use vzpkg_runtime::container::{self, ContainerError, RunState};
 
 pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -43,9 +43,12 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
             stop::stop(context, &store, &row.id, 10, &runtime)?;
         }
         let _guard = node::guard(context, &store, GuardName::Container(row.id.clone()))?;
-        // The row first: from here on the private area is rubbish, whatever happens.
+        // The row last: while it is there, this verb can be called again. One that was killed has left no private area.
+        match container::destroy(&paths, &runtime) {
+            Ok(()) | Err(ContainerError::Unknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         store.db.remove_container(&row.id)?;
-        container::destroy(&paths, &runtime)?;
         context.printer.status(Tone::Good, "Destroyed", &row.id);
         Ok(())
     })

@@ -1,0 +1,60 @@
+//! What killed commands left of files and directories that they had not put in place yet.
+
+use super::{FileError, STAGING_PREFIX};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Removes what processes that live no more left in a directory under a name of [`STAGING_PREFIX`], their id and a dot.
+/// Those of living ones are left alone: they may be at work. A directory that is not there has nothing.
+///
+/// # Errors
+/// [`FileError`] for what cannot be listed or removed.
+pub fn sweep(directory: &Path) -> Result<(), FileError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::on("list", directory)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(FileError::on("list", directory))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let owner = name
+            .strip_prefix(STAGING_PREFIX)
+            .and_then(|rest| rest.split('.').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let path = entry.path();
+            let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(FileError::on("remove", path))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STAGING_PREFIX, sweep};
+    use std::fs;
+
+    #[test]
+    fn rubbish_of_dead_processes_is_swept_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let living = format!("{STAGING_PREFIX}{}.web", std::process::id());
+        let dead = format!("{STAGING_PREFIX}4194999.gone.web");
+        let dead_file = format!("{STAGING_PREFIX}4194999.0.ct.toml");
+        for name in [living.as_str(), dead.as_str(), "web"] {
+            fs::create_dir_all(place(name).join("upper")).unwrap();
+        }
+        fs::write(place(&dead_file), "x").unwrap();
+        sweep(directory.path()).unwrap();
+        assert!(place(&living).exists() && place("web").exists());
+        assert!(!place(&dead).exists() && !place(&dead_file).exists());
+        sweep(&place("none")).unwrap();
+    }
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Versions of Debian minbase on the repository that bench-deb.sh made: an update of five packages beside apt-get in a
+# chroot and beside mmdebstrap from nothing, an update with nothing to do, a rollback, the space of twelve successive
+# versions, a collection of a hundred. Called by bench.sh with VZPKG, WORK and RUNS.
+set -euo pipefail
+cd "$WORK"
+template=debian-13-x86_64-minimal
+root=$WORK/versions
+vz="$VZPKG --root $root -q"
+aside() { echo "[ ! -e $1 ] || mv $1 \$(mktemp -d $WORK/old.XXXXXX)/"; }
+measure() {
+    hyperfine --runs "$RUNS" --warmup 1 --show-output --export-csv "$1" "${@:2}" >measure.log 2>&1 ||
+        { tail -40 measure.log >&2; echo "NOT MEASURED: a command failed" >&2; exit 1; }
+}
+median() { awk -F, -v name="$2" '$1 == name { print $4; found = 1 } END { exit !found }' "$1"; }
+
+# A package of the repository once more, a version later.
+bump() { # PACKAGE SUFFIX DIRECTORY
+    local old; old=$(ls "$WORK"/repo/"$1"_*.deb)
+    [ -d "unpacked/$1" ] || { mkdir -p unpacked; dpkg-deb -R "$old" "unpacked/$1"; }
+    local version; version=$(dpkg-deb -W --showformat='${Version}' "$old")
+    sed -i "s/^Version: .*/Version: $version$2/" "unpacked/$1/DEBIAN/control"
+    mkdir -p "$3"; dpkg-deb --root-owner-group -Znone -b "unpacked/$1" "$3" >/dev/null
+}
+index() { # DIRECTORY
+    local release=APT::FTPArchive::Release
+    (cd "$1" && apt-ftparchive packages . >Packages && apt-ftparchive -o $release::Suite=trixie -o $release::Codename=trixie release . >../Release && mv ../Release .)
+}
+use() { echo "[trusted=yes] file://$WORK/$1 ./" >"$root/template/debian/13/x86_64/config/os/default/repositories"; }
+
+five="hostname mawk sed ncurses-bin debianutils"
+rm -rf repo-new unpacked; mkdir repo-new; ln repo/*.deb repo-new/
+for package in $five; do bump "$package" +vz1 repo-new; done
+index repo-new
+
+eval "$(aside "$root")"; mkdir "$root"; cp -a template "$root/template"
+$vz create-cache "$template"
+use repo-new
+eval "$(aside base)"; cp -a "$root" base
+again="$(aside "$root"); cp -a $WORK/base $root; sync"
+chroot="$(aside "$WORK/chroot"); cp -a $WORK/mm $WORK/chroot; mkdir -p $WORK/chroot/repo-new; cp -a $WORK/repo-new/. $WORK/chroot/repo-new/; echo 'deb [trusted=yes] copy:///repo-new ./' >$WORK/chroot/etc/apt/sources.list; sync"
+[ -d mm ] || mmdebstrap --quiet --variant=minbase trixie mm "deb [trusted=yes] copy://$WORK/repo ./"
+measure update.csv \
+    --prepare "$again" -n "update" "$vz update $template --refresh" \
+    --prepare "$chroot" -n "apt" "chroot $WORK/chroot sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qqy dist-upgrade'" \
+    --prepare "$(aside "$WORK/mm-new"); sync" -n "mmdebstrap" "mmdebstrap --quiet --variant=minbase trixie $WORK/mm-new 'deb [trusted=yes] copy://$WORK/repo-new ./'"
+eval "$again"; $vz update "$template" --refresh
+[ "$($vz history "$template" --format json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["versions"]))')" = 2 ] ||
+    { echo "the update made no version" >&2; exit 1; }
+measure nothing.csv --shell=none -n "nothing" "$vz update $template"
+$vz rollback "$template" --to 1
+measure rollback.csv --shell=none \
+    -n "rollback" --prepare "$vz rollback $template --to 2" "$vz rollback $template --to 1"
+$vz rollback "$template" --to 2
+
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f×", a / b }'; }
+update=$(median update.csv update) apt=$(median update.csv apt) new=$(median update.csv mmdebstrap)
+echo; echo "### Update of five of $(ls repo/*.deb | wc -l) packages, median of $RUNS"; echo
+echo "| | time | against vzpkg update |"; echo "|---|---:|---:|"
+printf '| vzpkg update --refresh: a new version beside the old | %.2f s | |\n' "$update"
+printf '| apt-get update, dist-upgrade in a chroot, in place | %.2f s | %s |\n' "$apt" "$(ratio "$apt" "$update")"
+printf '| mmdebstrap from nothing | %.2f s | %s |\n' "$new" "$(ratio "$new" "$update")"
+awk -v a="$(median nothing.csv nothing)" -v b="$(median rollback.csv rollback)" \
+    'BEGIN { printf "\nUpdate with nothing to do: %.0f ms. Rollback of a template: %.1f ms.\n", a * 1000, b * 1000 }'
+
+# Twelve successive versions: every package of the tree is a version later in one of them.
+space() { du -s --block-size=1024 "$root/store" | cut -f1; }
+echo 'keep-last = 1000' >keep.toml
+eval "$(aside "$root")"; cp -a base "$root"
+one=$(space)
+mapfile -t all < <(dpkg-query --admindir mm/var/lib/dpkg -W -f '${Package}\n' | sort)
+rm -rf repo-12; mkdir repo-12; ln repo/*.deb repo-12/; use repo-12
+for group in $(seq 0 11); do
+    for ((i = group; i < ${#all[@]}; i += 12)); do
+        case ${all[i]} in # exact versions of each other, and what dpkg itself runs on
+            lib*|gcc-*|perl-base|dpkg|apt|bash|coreutils|util-linux|mount|bsdutils|login*|passwd|systemd*|udev|init*|sysv*) ;;
+            *) bump "${all[i]}" "+vz$group" repo-12 ;;
+        esac
+    done
+    index repo-12
+    VZPKG_CONFIG=$WORK/keep.toml $vz update "$template" --refresh || [ $? = 10 ]
+done
+twelve=$(space)
+printf '\nSpace of %s successive versions: %s of one.\n' \
+    "$($vz history "$template" --format json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["versions"]))')" "$(ratio "$twelve" "$one")"
