@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 # What building needs; what running containers needs; what the tests and benchmarks compare with.
 BUILD_PACKAGES := gcc g++ libc6-dev make pkg-config libssl-dev
 RUN_PACKAGES   := runc
-TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf createrepo-c mmdebstrap strace attr libcap2-bin xz-utils zstd python3-venv
-BENCH_PACKAGES := hyperfine nginx-light time
+TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf createrepo-c mmdebstrap strace attr libcap2-bin xz-utils zstd python3-venv nginx-light
+BENCH_PACKAGES := hyperfine time apt-mirror debmirror wget
 
-.PHONY: all demo check bench fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
+.PHONY: all demo check bench bench-mirror fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
 
 all: $(VZPKG)
 
@@ -72,6 +72,11 @@ typos: tools
 bench: $(VZPKG) setup-check
 	@tests/scripts/install-missing.sh $(BENCH_PACKAGES)
 	tests/scripts/bench.sh $(VZPKG)
+
+## bench-mirror: mirrors alone
+bench-mirror: $(VZPKG) setup-check
+	@tests/scripts/install-missing.sh $(BENCH_PACKAGES)
+	tests/scripts/bench-mirror.sh $(VZPKG)
 
 setup-build:
 	@tests/scripts/install-missing.sh $(BUILD_PACKAGES) $(RUN_PACKAGES)

@@ -13,3 +13,4 @@ echo "## $(nproc) cores, $(uname -sr), $(date -u +%F), vzpkg $("$VZPKG" --versio
 "$here/bench-versions.sh"
 "$here/bench-ct.sh"
 "$here/bench-rpm.sh"
+"$here/bench-mirror.sh"
