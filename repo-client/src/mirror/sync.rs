@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! ask        the signed roots, with the validators of the last sync; all the same: done
-//! list       indexes come under their hashes; the list of the new state is written from them as a stream
+//! list       indexes come under their hashes; filters choose; the list of the new state is written as a stream
 //! bring      packages come under their hashes; what is here whole is not fetched
 //! commit     one sync of the file system, then states/<id>.json, newest-seen, refs.json
 //! publish    trees/<id>.<n>, one sync, the link
 //! ```
 //!
 //! From `list` on, `refs.json` says that a sync was begun: what it brought stays when others collect, and the next sync
-//! goes on with it. Upstream may change while its files are fetched. Then something that the old root names is gone or is another file:
-//! the roots are asked again, and if they are new, so is the list.
+//! goes on with it. Upstream may change while its files are fetched. Then something that the old root names is gone or is
+//! another file: the roots are asked again, and if they are new, so is the list.
 
 use super::asked::{self, Answer, Asked, New};
 use super::config::MirrorConfig;

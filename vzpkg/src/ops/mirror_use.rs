@@ -92,6 +92,9 @@ pub(crate) fn start(
 /// [`Kind::Environment`] where the map cannot be read or written.
 pub(crate) fn stop(context: &Context, name: &MirrorName) -> CommandResult<bool> {
     let area = node::templates(context)?;
+    if !map_path(&area).exists() {
+        return Ok(false);
+    }
     let before = text(&area)?;
     let after = with_lines_of(&before, &owner(name), &[]);
     let there_were = before != after;

@@ -34,6 +34,17 @@ pub(super) fn run(context: &Context, arguments: &MirrorUse) -> CommandResult {
             "`{address}` is written out in a template; `url.map` replaces only what begins with `$`"
         ));
     }
+    let known = &config.selection().templates;
+    let is_for = |name: &str| known.iter().any(|known| known.as_str() == name);
+    for template in used
+        .templates
+        .iter()
+        .filter(|name| !known.is_empty() && !is_for(name))
+    {
+        printer.warning(format_args!(
+            "{template} reads it too, and what only that needs is not in it; mirror it as well: --for {template}"
+        ));
+    }
     let templates: Vec<&str> = used.templates.iter().map(String::as_str).collect();
     let verb = if would { "would read" } else { "read" };
     printer.note(format_args!(
