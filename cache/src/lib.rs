@@ -104,6 +104,7 @@
 
 pub mod archive;
 pub mod build;
+pub mod changes;
 pub mod compare;
 pub mod import;
 pub mod merge;

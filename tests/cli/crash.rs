@@ -3,7 +3,7 @@
 //! `VZPKG_KILLS` says at how many instants; the instants themselves are the same in every run.
 
 use crate::debian::{Debian, TEMPLATE};
-use crate::support::mounts_below;
+use crate::support::{Site, mounts_below};
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,8 +32,8 @@ impl Instants {
 }
 
 /// Starts the command and kills it after so many milliseconds, unless it ends before.
-pub(crate) fn run_and_kill(debian: &Debian, words: &[&str], milliseconds: u64) {
-    let mut command = debian.site.command(words);
+pub(crate) fn run_and_kill(site: &Site, words: &[&str], milliseconds: u64) {
+    let mut command = site.command(words);
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -67,7 +67,7 @@ fn network_kills_at_random_instants_leave_old_or_new() {
     // create-cache: no version, or a whole one.
     site.vzpkg(&["fetch", TEMPLATE]).ok();
     for _ in 0..kills / 3 {
-        run_and_kill(&debian, &["create-cache", TEMPLATE], instants.below(4_000));
+        run_and_kill(site, &["create-cache", TEMPLATE], instants.below(4_000));
         if site.vzpkg(&["list", "--cached"]).ok().contains(TEMPLATE) {
             site.vzpkg(&["verify"]).ok();
             site.vzpkg(&["remove-cache", TEMPLATE]).ok();
@@ -81,7 +81,7 @@ fn network_kills_at_random_instants_leave_old_or_new() {
     debian.with_updates();
     site.vzpkg(&["update-metadata", TEMPLATE]).ok();
     for _ in 0..kills / 3 {
-        run_and_kill(&debian, &["update", TEMPLATE], instants.below(2_500));
+        run_and_kill(site, &["update", TEMPLATE], instants.below(2_500));
         site.vzpkg(&["verify"]).ok();
         if head(&debian) != old {
             break;
@@ -108,7 +108,7 @@ fn network_kills_at_random_instants_leave_old_or_new() {
     for turn in 0..kills / 3 {
         let to = format!("@{}", if turn % 2 == 0 { old } else { new });
         run_and_kill(
-            &debian,
+            site,
             &["ct", "relink", "web", "--to", &to],
             instants.below(120),
         );

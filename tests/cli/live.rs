@@ -180,7 +180,7 @@ fn network_a_live_relink_killed_at_random_instants_leaves_one_side_and_nothing_f
             "--to",
             ["1", "2"][usize::from(turn % 2 == 1)],
         ];
-        run_and_kill(&debian, &words, instants.below(150));
+        run_and_kill(site, &words, instants.below(150));
         // The next command, whatever it is, finds the container moving and on one side.
         let now = debian.version_of("apt");
         assert!(now == first || now == second, "turn {turn}: {now}");

@@ -29,7 +29,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use packages::{STATUS, conffiles};
 pub use records::RecordConflict;
+pub(crate) use records::{field, is_record, paragraphs};
+pub(crate) use state::{is_managers, is_place, listed};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,6 +116,8 @@ pub enum Decision {
     },
     /// A state file: the old version's was made private before the new version would have changed it.
     StateCopied,
+    /// The private entry went because that was asked for; what the version has there shows.
+    Reset,
     /// What was private before the relink was put back.
     PutBack,
     /// A cache: dropped, and made again at the next start.
@@ -221,6 +226,7 @@ impl ReportLine {
             | Decision::TakenWithOwnMetadata
             | Decision::KeptWithNewMetadata
             | Decision::StateCopied
+            | Decision::Reset
             | Decision::PutBack
             | Decision::MadeAgain => false,
         }
@@ -256,6 +262,7 @@ impl fmt::Display for Decision {
                 write!(f, "merged; the container's own: {}", names.join(", "))
             }
             Self::StateCopied => f.write_str("state: the container got its own copy"),
+            Self::Reset => f.write_str("the container's is gone"),
             Self::PutBack => f.write_str("put back as it was"),
             Self::MadeAgain => f.write_str("made again at the next start"),
             Self::PackageKept { private, template } => write!(

@@ -13,7 +13,7 @@ use vzpkg_metadata::tree::{NodeKind, Tree};
 use vzpkg_metadata::{Family, RelPath, version};
 use vzpkg_runtime::container::UpperKind;
 
-const STATUS: &str = "var/lib/dpkg/status";
+pub(crate) const STATUS: &str = "var/lib/dpkg/status";
 const INFO: &str = "var/lib/dpkg/info";
 
 /// What the packages say about single paths.
@@ -288,8 +288,8 @@ impl Lists {
                 packages.keep.extend(mine);
             }
             Side::NewWhole => {
-                let conffiles = conffiles(private)
-                    .chain(conffiles(new))
+                let conffiles = conffiles(text_of(private))
+                    .chain(conffiles(text_of(new)))
                     .collect::<BTreeSet<_>>();
                 mine.extend(theirs);
                 mine.retain(|path| !conffiles.contains(path));
@@ -346,11 +346,12 @@ fn read_lists(
     Ok(paths)
 }
 
+fn text_of(stanza: Option<&Stanza>) -> &[u8] {
+    stanza.map_or(&[], |stanza| stanza.text.as_slice())
+}
+
 /// The conffiles that a paragraph of the status file names.
-fn conffiles(stanza: Option<&Stanza>) -> impl Iterator<Item = RelPath> {
-    let text = stanza
-        .map(|stanza| stanza.text.as_slice())
-        .unwrap_or_default();
+pub(crate) fn conffiles(text: &[u8]) -> impl Iterator<Item = RelPath> + use<> {
     let lines = text.split(|&byte| byte == b'\n');
     let mut inside = false;
     let mut found = Vec::new();

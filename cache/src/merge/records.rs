@@ -5,6 +5,7 @@
 //! what only the container has comes after it.
 
 use super::judge::{differ, merged_meta};
+use super::packages::STATUS;
 use super::{Decision, MergeError, Obstacle, draft::Draft};
 use std::collections::{BTreeMap, BTreeSet};
 use vzpkg_metadata::tree::NodeKind;
@@ -87,6 +88,14 @@ const FILES: [(&str, Format, Option<Family>); 13] = [
 
 /// Lists of packages that wait for a trigger, one file for each trigger.
 const TRIGGERS: &str = "var/lib/dpkg/triggers";
+
+/// Whether a path is merged record by record.
+pub(crate) fn is_record(path: &RelPath) -> bool {
+    let files = FILES.iter().map(|(file, ..)| *file);
+    files
+        .chain([STATUS])
+        .any(|file| path.as_bytes() == file.as_bytes())
+}
 
 /// Merges every record file that both sides changed; one that only one side changed is left to the file rules.
 pub(super) fn merge_all(draft: &mut Draft<'_>, family: Family) -> Result<(), MergeError> {
@@ -329,7 +338,7 @@ fn triples(bytes: &[u8]) -> Records<'_> {
 }
 
 /// The paragraphs of a file in Debian's control format, without the blank lines between them.
-pub(super) fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         loop {
@@ -355,7 +364,7 @@ fn paragraph_key(paragraph: &[u8], names: &[&str]) -> Vec<u8> {
 }
 
 /// The value of a field that stands on one line.
-pub(super) fn field<'a>(paragraph: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn field<'a>(paragraph: &'a [u8], name: &str) -> Option<&'a [u8]> {
     paragraph.split(|&byte| byte == b'\n').find_map(|line| {
         let (head, value) = line.split_at_checked(name.len())?;
         let value = value.strip_prefix(b":")?;

@@ -45,12 +45,17 @@ fn within_any(path: &RelPath, places: &[&str]) -> bool {
 }
 
 /// Whether `path` is state if no package owns it.
-pub(super) fn is_place(path: &RelPath) -> bool {
+pub(crate) fn is_place(path: &RelPath) -> bool {
     let host_key = path
         .as_bytes()
         .strip_prefix(b"etc/ssh/")
         .is_some_and(|name| name.starts_with(b"ssh_host_"));
     host_key || within_any(path, &OWN) || within_any(path, &PLACES) && !within_any(path, &MANAGERS)
+}
+
+/// Whether package managers keep `path` about the packages that are there.
+pub(crate) fn is_managers(path: &RelPath) -> bool {
+    within_any(path, &MANAGERS)
 }
 
 /// What belongs together with a state file: one directory of a place, such as `var/lib/postgresql`.
@@ -113,7 +118,7 @@ fn owned(draft: &Draft<'_>) -> Result<BTreeSet<RelPath>, MergeError> {
 }
 
 /// The paths of a dpkg list, as the tree has them: `/lib/x` is `usr/lib/x` where `/lib` is a link.
-pub(super) fn listed(tree: &Tree, list: &[u8]) -> Vec<RelPath> {
+pub(crate) fn listed(tree: &Tree, list: &[u8]) -> Vec<RelPath> {
     list.split(|&byte| byte == b'\n')
         .filter_map(|line| RelPath::parse_member(line).ok())
         .filter(|path| !path.is_root())

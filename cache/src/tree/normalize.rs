@@ -126,6 +126,18 @@ fn reason(path: &RelPath, entry: &Entry) -> Option<Why> {
     let is_directory = entry
         .as_node()
         .is_some_and(vzpkg_metadata::tree::Node::is_directory);
+    let why = why_of(path, is_directory)?;
+    // A package may ship `/var/lib/dbus/machine-id` as a link; the link is no identity.
+    let link = matches!(
+        entry.as_node().map(|node| &node.kind),
+        Some(NodeKind::Symlink { .. })
+    );
+    let kept = link && why == Why::NodeFile && !path.as_bytes().starts_with(b"etc/");
+    (!kept).then_some(why)
+}
+
+/// Why a name of this path is no part of a version, if it is not: what is a node's, a container's own, or made again.
+pub fn why_of(path: &RelPath, is_directory: bool) -> Option<Why> {
     let bytes = path.as_bytes();
     RULES.iter().find_map(|(directory, names, why)| {
         let rest = bytes
@@ -142,13 +154,7 @@ fn reason(path: &RelPath, entry: &Entry) -> Option<Why> {
             All => true,
             Files => !is_directory,
         };
-        // A package may ship `/var/lib/dbus/machine-id` as a link; the link is no identity.
-        let link = matches!(
-            entry.as_node().map(|node| &node.kind),
-            Some(NodeKind::Symlink { .. })
-        );
-        let kept = link && *why == Why::NodeFile && !path.as_bytes().starts_with(b"etc/");
-        (taken && !kept).then_some(*why)
+        taken.then_some(*why)
     })
 }
 

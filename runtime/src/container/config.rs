@@ -66,6 +66,9 @@ pub struct Limits {
     /// Number of processes and threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
+    /// Bytes a second that are read from the disk of the private area, and as many that are written to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io: Option<ByteSize>,
 }
 
 /// What a container was asked to be.
@@ -197,6 +200,7 @@ mod tests {
         let private = UserNamespace::Private { first_id: 100_000 };
         let mut config = Config::new("web".parse().unwrap(), 7, private);
         config.limits.memory = Some(ByteSize(1 << 30));
+        config.limits.io = Some(ByteSize(1 << 20));
         config.environment.insert("A".into(), "b c".into());
         config.binds.push(Bind {
             source: "/srv".into(),

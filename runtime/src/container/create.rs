@@ -143,7 +143,7 @@ fn joined(thread: JoinHandle<Result<(), FileError>>) -> Result<(), FileError> {
 }
 
 /// A directory beside the private area, with a name of this process alone.
-fn staging(paths: &ContainerPaths) -> PathBuf {
+pub(super) fn staging(paths: &ContainerPaths) -> PathBuf {
     let name = format!("{STAGING_PREFIX}{}.{}", std::process::id(), paths.id);
     paths.private.with_file_name(name)
 }
@@ -241,7 +241,7 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), FileError> {
         .map_err(FileError::on("create directory", path))
 }
 
-fn is_occupied(error: &io::Error) -> bool {
+pub(super) fn is_occupied(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists

@@ -2,7 +2,7 @@
 
 use super::config::ConfigError;
 use super::link::JournalError;
-use crate::oci::OciError;
+use crate::oci::{LimitError, OciError};
 use crate::rootfs::MountError;
 use vzpkg_metadata::ContainerId;
 use vzpkg_metadata::durable::FileError;
@@ -70,6 +70,22 @@ pub enum ContainerError {
         container: ContainerId,
         /// Why.
         source: MountError,
+    },
+    /// Its limits.
+    #[error("container `{container}` cannot be limited so")]
+    Limit {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        source: LimitError,
+    },
+    /// Its processes cannot be looked at.
+    #[error("the processes of container `{container}` cannot be looked at")]
+    Processes {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        source: std::io::Error,
     },
     /// The OCI runtime.
     #[error(transparent)]

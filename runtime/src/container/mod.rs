@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! private/<ctid>/ct.toml            the configuration (config)
+//! private/<ctid>/console.log        what process 1 printed since the last start; console.log.1: in the run before
 //! private/<ctid>/upper/             the private changes, with the ids that the container sees
 //! private/<ctid>/work.<generation>/ overlayfs' own; a fresh one for each link
 //! private/<ctid>/undo/<generation>/ what the relink from that generation replaced (undo), and its plan
@@ -16,8 +17,10 @@
 mod apply;
 mod beneath;
 pub mod config;
+mod copy;
 pub mod create;
 pub mod destroy;
+pub mod duplicate;
 pub mod error;
 pub mod exec;
 pub mod guard;
@@ -31,8 +34,10 @@ pub mod paths;
 pub mod prepare;
 #[cfg(test)]
 mod privileged;
+pub mod processes;
 pub mod relink;
 pub mod scan;
+pub mod set;
 pub mod start;
 pub mod state;
 pub mod stop;
@@ -42,19 +47,23 @@ pub mod upper_edits;
 mod wire;
 
 pub use config::{Config, ConfigError, Network, UserNamespace};
+pub use copy::Treatment;
 pub use create::{NodeFile, Placed, RootDirectory, Staged, create, stage};
 pub use destroy::destroy;
+pub use duplicate::{duplicate, rename, stands_still};
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};
 pub use link::{Intent, JournalError, Link, LinkJournal};
 pub use objects::{ObjectSource, PrivateSource};
 pub use paths::ContainerPaths;
 pub use prepare::Regenerate;
+pub use processes::{ProcessInfo, processes};
 pub use relink::{
     Recovered, RelinkError, RelinkPlan, RelinkTools, UndoObjects, recover, relink_stopped,
     undo_record,
 };
 pub use scan::{UpperEntry, UpperKind, UpperScan};
+pub use set::{Changed, has_unsettled_limits, set, settle_limits};
 pub use start::{StartSpec, start};
 pub use state::{ContainerState, RunState, state};
 pub use stop::{StopMode, stop};

@@ -38,6 +38,16 @@ impl ContainerPaths {
         self.private.join("staging")
     }
 
+    /// What process 1 printed since the last start.
+    pub fn console(&self) -> PathBuf {
+        self.private.join("console.log")
+    }
+
+    /// What process 1 printed in the run before.
+    pub fn console_before(&self) -> PathBuf {
+        self.private.join("console.log.1")
+    }
+
     /// Where all undo records lie.
     pub fn undo_area(&self) -> PathBuf {
         self.private.join("undo")

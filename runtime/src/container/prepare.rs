@@ -47,6 +47,16 @@ pub(super) fn lines(paths: &ContainerPaths) -> Result<Vec<String>, FileError> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
+/// Gives a copy of the container the same list.
+pub(super) fn copy(from: &ContainerPaths, to: &ContainerPaths) -> Result<(), FileError> {
+    let path = list(from);
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = durable::read_file(&path, 1 << 16)?;
+    durable::write_file(&list(to), 0o600, &text)
+}
+
 /// The start has happened.
 pub(super) fn done(paths: &ContainerPaths) -> Result<(), FileError> {
     let path = list(paths);

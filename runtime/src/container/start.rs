@@ -8,10 +8,10 @@ use super::guard::ContainerGuard;
 use super::state::{RunState, state};
 use super::{Config, ContainerError, ContainerPaths, UserNamespace, init, leftovers, prepare};
 use crate::container::config::ID_COUNT;
-use crate::oci::{BundleSpec, InitKind, OciRuntime, cgroups};
+use crate::oci::{BundleSpec, Disk, InitKind, LimitError, OciRuntime, cgroups};
 use crate::rootfs::{self, IdMap, Lower, MountSpec, Tier};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use vzpkg_metadata::durable::{self, FileError};
 
@@ -86,7 +86,44 @@ fn describe_and_run(
 ) -> Result<u32, ContainerError> {
     let init = init::kind(paths, config)?;
     write_bundle(paths, config, &init)?;
-    Ok(runtime.run(&paths.id, &paths.bundle)?)
+    let console = console(paths)?;
+    Ok(runtime.run(&paths.id, &paths.bundle, console)?)
+}
+
+/// An empty file for what process 1 prints; that of the run before is kept beside it.
+fn console(paths: &ContainerPaths) -> Result<File, FileError> {
+    let path = paths.console();
+    // Not durable on purpose: it is a copy of what was on a screen.
+    match rustix::fs::rename(&path, paths.console_before()) {
+        Err(error) if error != rustix::io::Errno::NOENT => {
+            return Err(FileError::on("rename", path)(error.into()));
+        }
+        _ => {}
+    }
+    File::options()
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(FileError::on("create", path))
+}
+
+/// The disk of the private area, where a limit is about it.
+pub(super) fn disk(
+    paths: &ContainerPaths,
+    config: &Config,
+) -> Result<Option<Disk>, ContainerError> {
+    if config.limits.io.is_none() {
+        return Ok(None);
+    }
+    let disk = Disk::of(&paths.private).map_err(FileError::on("read", &paths.private))?;
+    let no_disk = || ContainerError::Limit {
+        container: paths.id.clone(),
+        source: LimitError::NoDisk {
+            path: paths.private.clone(),
+        },
+    };
+    Ok(Some(disk.ok_or_else(no_disk)?))
 }
 
 /// The root file system of a container.
@@ -115,6 +152,7 @@ fn write_bundle(
         rootfs: paths.root.clone(),
         init: init.clone(),
         cgroup: paths.cgroup(),
+        disk: disk(paths, config)?,
         prepare,
         open_files: open_files(),
     };

@@ -3,6 +3,7 @@
 use super::{ContainerError, ContainerPaths};
 use crate::oci::{ContainerStatus, OciRuntime};
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 /// The unit of times in /proc, fixed by Linux for user space on every architecture in use.
@@ -63,10 +64,25 @@ pub fn state(
 /// How long a process has been running; `None` if it has just ended.
 fn uptime(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let now = fs::read_to_string("/proc/uptime").ok()?;
-    let now: f64 = now.split(' ').next()?.parse().ok()?;
-    let started = Duration::from_millis(start_ticks(&stat)? * 1000 / TICKS_PER_SECOND);
-    Duration::try_from_secs_f64(now).ok()?.checked_sub(started)
+    up_since().ok()?.checked_sub(start_time(&stat)?)
+}
+
+/// How long the machine has been running.
+pub(super) fn up_since() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/uptime")?;
+    let seconds = text.split(' ').next().and_then(|first| first.parse().ok());
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// When a process was started, after the machine was, from its `/proc/PID/stat`.
+pub(super) fn start_time(stat: &str) -> Option<Duration> {
+    start_ticks(stat).map(ticks)
+}
+
+/// A time as /proc has it.
+pub(super) const fn ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks.saturating_mul(1000) / TICKS_PER_SECOND)
 }
 
 /// Field 22 of `/proc/PID/stat`; the name before it may hold spaces and parentheses.

@@ -1,17 +1,16 @@
-//! `config.json` of a container: namespaces, process 1, mounts, limits.
+//! `config.json` of a container: namespaces, process 1, hooks.
 //!
 //! A pure function of the configuration and of what process 1 is; what it may do is in `rights`, what it sees in
-//! `mounts`.
+//! `mounts`, what it is limited to in `resources`.
 
-use super::{mounts, rights};
+use super::{Disk, mounts, resources, rights};
 use crate::container::config::ID_COUNT;
 use crate::container::{Config, Network, UserNamespace};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Hook, HookBuilder, Hooks, HooksBuilder, Linux, LinuxBuilder, LinuxCpuBuilder, LinuxIdMapping,
-    LinuxIdMappingBuilder, LinuxMemoryBuilder, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, PosixRlimitBuilder, PosixRlimitType,
-    Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
+    Hook, HookBuilder, Hooks, HooksBuilder, Linux, LinuxBuilder, LinuxIdMapping,
+    LinuxIdMappingBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, PosixRlimitBuilder,
+    PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
 };
 use std::path::PathBuf;
 
@@ -67,6 +66,8 @@ pub struct BundleSpec<'a> {
     pub init: InitKind,
     /// Its cgroup in each hierarchy, absolute.
     pub cgroup: PathBuf,
+    /// The disk that its private area lies on, which its limit of input and output is about.
+    pub disk: Option<Disk>,
     /// Shell lines that run as root inside, before process 1, whatever their outcome.
     pub prepare: Vec<String>,
     /// How many files a process may ever allow itself to open; not more than our own limit, which nobody in a user
@@ -130,7 +131,7 @@ impl BundleSpec<'_> {
         }
         let mut linux = LinuxBuilder::default()
             .cgroups_path(self.cgroup.clone())
-            .resources(self.resources()?)
+            .resources(resources::of(&self.config.limits, self.disk)?)
             .seccomp(rights::seccomp()?)
             .masked_paths(rights::MASKED.map(str::to_owned).to_vec())
             .readonly_paths(rights::READ_ONLY.map(str::to_owned).to_vec());
@@ -144,28 +145,6 @@ impl BundleSpec<'_> {
             .map(|typ| LinuxNamespaceBuilder::default().typ(typ).build())
             .collect();
         linux.namespaces(namespaces?).build()
-    }
-
-    fn resources(&self) -> Result<LinuxResources, OciSpecError> {
-        let limits = &self.config.limits;
-        let mut resources = LinuxResourcesBuilder::default().devices(rights::devices()?);
-        if let Some(memory) = limits.memory {
-            let bytes = i64::try_from(memory.0).unwrap_or(i64::MAX);
-            resources = resources.memory(LinuxMemoryBuilder::default().limit(bytes).build()?);
-        }
-        if let Some(thousandths) = limits.milli_cpus {
-            let quota = i64::from(thousandths) * 100;
-            let cpu = LinuxCpuBuilder::default().quota(quota).period(100_000_u64);
-            resources = resources.cpu(cpu.build()?);
-        }
-        if let Some(processes) = limits.processes {
-            resources = resources.pids(
-                LinuxPidsBuilder::default()
-                    .limit(i64::from(processes))
-                    .build()?,
-            );
-        }
-        resources.build()
     }
 
     fn hooks(&self) -> Result<Hooks, OciSpecError> {
@@ -215,6 +194,7 @@ mod tests {
             rootfs: "/r".into(),
             init,
             cgroup: "/vzpkg/web".into(),
+            disk: Some(Disk { major: 8, minor: 0 }),
             prepare: vec!["ldconfig".into()],
             open_files: 4096,
         };
@@ -267,12 +247,20 @@ mod tests {
         config.limits.memory = Some(vzpkg_metadata::ByteSize(1 << 20));
         config.limits.milli_cpus = Some(1500);
         config.limits.processes = Some(9);
+        config.limits.io = Some(vzpkg_metadata::ByteSize(1 << 20));
         config.environment.insert("PATH".into(), "/x".into());
         let spec = spec(&config, InitKind::Command(vec!["/bin/true".into()]));
         let resources = &spec["linux"]["resources"];
         assert_eq!(resources["memory"]["limit"], 1 << 20);
         assert_eq!(resources["cpu"]["quota"], 150_000);
         assert_eq!(resources["pids"]["limit"], 9);
+        for direction in ["throttleReadBpsDevice", "throttleWriteBpsDevice"] {
+            let throttled = &resources["blockIO"][direction][0];
+            assert_eq!(
+                (&throttled["major"], &throttled["rate"]),
+                (&8.into(), &(1 << 20).into())
+            );
+        }
         let environment = spec["process"]["env"].as_array().unwrap();
         assert!(environment.contains(&Value::from("PATH=/x")));
         assert!(environment.contains(&Value::from("container=vzpkg")));

@@ -21,7 +21,7 @@ const OWNED: [&str; 5] = [
 
 /// A mounted hierarchy of cgroups.
 #[derive(Debug, PartialEq, Eq)]
-struct Hierarchy {
+pub(super) struct Hierarchy {
     mount_point: PathBuf,
     /// `None` for cgroup2, else the controllers or the name.
     options: Option<Vec<String>>,
@@ -79,7 +79,8 @@ fn remove_below(group: &Path) {
     drop(fs::remove_dir(group));
 }
 
-fn hierarchies() -> Result<Vec<Hierarchy>, FileError> {
+/// Every mounted hierarchy.
+pub(super) fn hierarchies() -> Result<Vec<Hierarchy>, FileError> {
     let path = Path::new("/proc/self/mountinfo");
     let text = fs::read_to_string(path).map_err(FileError::on("read", path))?;
     Ok(text.lines().filter_map(parse_mount).collect())
@@ -106,6 +107,22 @@ fn parse_mount(line: &str) -> Option<Hierarchy> {
 const UNIFIED: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
 impl Hierarchy {
+    /// Whether it is cgroup2.
+    pub(super) const fn is_unified(&self) -> bool {
+        self.options.is_none()
+    }
+
+    /// The group `relative` to its root, if the group is there and its members can be limited by `controller`.
+    pub(super) fn group_with(&self, relative: &Path, controller: &str) -> Option<PathBuf> {
+        let group = self.mount_point.join(relative);
+        let controls = match &self.options {
+            Some(options) => options.iter().any(|option| option == controller),
+            None => fs::read_to_string(group.join("cgroup.controllers"))
+                .is_ok_and(|list| list.split_whitespace().any(|name| name == controller)),
+        };
+        (controls && group.is_dir()).then_some(group)
+    }
+
     /// Whether containers are put into it and may make groups of their own there.
     fn is_delegated(&self) -> bool {
         match &self.options {

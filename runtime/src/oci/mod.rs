@@ -1,17 +1,22 @@
 //! The OCI side of a container: the bundle that describes it, and the runtime binary that runs it.
 //!
-//! [`bundle`] turns a configuration into `config.json`; [`runtime_binary`] calls crun, runc or youki. Neither mounts a
-//! root file system or knows what is in it.
+//! [`bundle`] turns a configuration into `config.json`; [`runtime_binary`] calls crun, runc or youki; [`limits`] changes
+//! what a running container is limited to. None of them mounts a root file system or knows what is in it.
 
 pub mod bundle;
 pub mod cgroups;
+pub mod disk;
+pub mod limits;
 mod mounts;
+mod resources;
 mod rights;
 pub mod runtime_binary;
 mod self_test;
 
 pub use bundle::{BundleSpec, InitKind};
+pub use disk::Disk;
+pub use limits::LimitError;
 pub use runtime_binary::{
-    CONSOLE, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, RuntimeBinary,
+    ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, RuntimeBinary,
 };
 pub use self_test::KNOWN;

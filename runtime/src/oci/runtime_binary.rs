@@ -8,9 +8,6 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use vzpkg_metadata::ContainerId;
 
-/// The file of a bundle that receives what process 1 prints.
-pub const CONSOLE: &str = "console.log";
-
 /// A runtime's log of one call: a few lines; more is cut off by refusing to read it.
 const LOG_BYTES: u64 = 1 << 20;
 
@@ -105,11 +102,12 @@ pub trait OciRuntime: fmt::Debug + Sync {
     /// The program, for messages.
     fn program(&self) -> &Path;
 
-    /// Makes the container of this bundle and lets its process 1 run. Returns the host's id of that process.
+    /// Makes the container of this bundle and lets its process 1 run, which prints to `console`. Returns the host's id
+    /// of that process.
     ///
     /// # Errors
     /// [`OciError`] in the runtime's own words.
-    fn run(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError>;
+    fn run(&self, container: &ContainerId, bundle: &Path, console: File) -> Result<u32, OciError>;
 
     /// Runs a command in a running container with this process' standard streams, and waits for it.
     ///
@@ -231,13 +229,8 @@ impl OciRuntime for RuntimeBinary {
         &self.program
     }
 
-    fn run(&self, container: &ContainerId, bundle: &Path) -> Result<u32, OciError> {
+    fn run(&self, container: &ContainerId, bundle: &Path, console: File) -> Result<u32, OciError> {
         self.prepare()?;
-        let console = bundle.join(CONSOLE);
-        let output = File::create(&console).map_err(|source| OciError::StateDirectory {
-            path: console,
-            source,
-        })?;
         // Asking `state` instead would start another process.
         let pid_file = bundle.join("pid");
         let arguments = |command: &mut Command| {
@@ -247,7 +240,7 @@ impl OciRuntime for RuntimeBinary {
                 .arg(&pid_file)
                 .arg(container.as_str());
         };
-        self.complete("run", container, arguments, Some(output))?;
+        self.complete("run", container, arguments, Some(console))?;
         let pid = vzpkg_metadata::durable::read_file(&pid_file, 16).unwrap_or_default();
         let pid = String::from_utf8_lossy(&pid).trim().parse();
         pid.map_err(|_unreadable| OciError::Refused {
@@ -440,7 +433,8 @@ mod tests {
         let id: ContainerId = "x".parse().unwrap();
         assert_eq!(runtime.state(&id).unwrap(), None);
         runtime.delete(&id, true).unwrap();
-        let missing = runtime.run(&id, directory.path());
+        let console = tempfile::tempfile().unwrap();
+        let missing = runtime.run(&id, directory.path(), console);
         assert!(matches!(missing, Err(OciError::Spawn { .. })));
     }
 }

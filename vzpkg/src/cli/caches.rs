@@ -1,6 +1,7 @@
 //! Verbs that build and remove caches.
 
 use clap::Args;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// `create-cache`
@@ -70,9 +71,26 @@ pub struct Update {
     /// Of running containers: stop the services that are tied to the version, and start them on the other one
     #[arg(long)]
     pub restart: bool,
+    /// Whether containers are taken along.
+    #[command(flatten)]
+    pub follow: FollowOptions,
     /// Threads that unpack and hash; by default one for each processor
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+}
+
+/// Options that take the containers of a template along.
+#[derive(Debug, Clone, Args)]
+pub struct FollowOptions {
+    /// Of templates: take the containers that follow them along, running or stopped
+    #[arg(long)]
+    pub containers: bool,
+    /// How many containers are moved at the same time
+    #[arg(long, value_name = "N", default_value = "4", requires = "containers")]
+    pub batch: NonZeroUsize,
+    /// Stop after the batch with which more than N containers have failed; those that were moved stay moved
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "containers")]
+    pub max_failures: usize,
 }
 
 /// `remove-cache`

@@ -9,10 +9,11 @@ pub mod spelling;
 mod templates;
 mod versions;
 
-pub use caches::{CreateCache, Fetch, RemoveCache, Update};
+pub use caches::{CreateCache, Fetch, FollowOptions, RemoveCache, Update};
 pub use containers::{
-    ContainerCommand, CtCreate, CtDestroy, CtEnter, CtExec, CtInfo, CtList, CtRelink, CtRestart,
-    CtRollback, CtStart, CtStop, Net, UserNamespace,
+    ContainerCommand, CtClone, CtCreate, CtDestroy, CtDiff, CtEnter, CtExec, CtInfo, CtList,
+    CtLogs, CtRelink, CtRename, CtReset, CtRestart, CtRollback, CtSet, CtStart, CtStop, CtTop,
+    LimitOptions, Net, SurroundingOptions, UserNamespace,
 };
 pub use marks::{Hold, Keep, Tag, Unhold};
 pub use mirror::{

@@ -1,5 +1,6 @@
 //! Verbs about versions.
 
+use super::FollowOptions;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -51,6 +52,9 @@ pub struct Rollback {
     /// Of running containers: stop the services that are tied to the version, and start them on the other one
     #[arg(long)]
     pub restart: bool,
+    /// Whether containers are taken along.
+    #[command(flatten)]
+    pub follow: FollowOptions,
 }
 
 /// `bisect`

@@ -11,6 +11,7 @@ mod diff;
 mod doctor;
 mod export;
 mod fetch;
+mod followers;
 mod gc;
 mod history;
 mod hold;

@@ -1,14 +1,15 @@
 //! `vzpkg rollback TEMPLATE|CT`: back to an earlier version.
 
-use super::{Context, ct};
+use super::{Context, ct, followers};
 use crate::cli::{CtRollback, Rollback};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::ops::followers::Way;
 use crate::ops::names::{self, Object};
 use crate::ops::node;
 use crate::output::Tone;
 use vzpkg_cache::store::{GuardName, Store, VersionRow, VersionState};
-use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{TemplateName, VersionNumber};
 
 pub(super) fn run(context: &Context, arguments: &Rollback) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -52,22 +53,44 @@ fn roll_template_back(
         ));
     }
     let moved = format!("{template} from @{from} to @{to}");
+    let way = if to < from { Way::Back } else { Way::Forward };
     if context.settings.dry_run {
         context.printer.status(
             Tone::Plain,
             "Would move",
             format_args!("the head of {moved}"),
         );
-        return Ok(());
+        return follow(context, store, &target, way, from, arguments);
     }
     let reason = arguments.reason.clone().unwrap_or_default();
     store.db.roll_back(&target.name, &reason)?;
     let verb = if to < from { "Rolled back" } else { "Moved" };
     context.printer.status(Tone::Good, verb, moved);
+    if arguments.follow.containers {
+        return follow(context, store, &target, way, from, arguments);
+    }
     context
         .printer
         .undo(format_args!("vzpkg rollback {template} --to {from}"));
     Ok(())
+}
+
+/// Takes the containers along, if that is asked for.
+fn follow(
+    context: &Context,
+    store: &Store,
+    target: &VersionRow,
+    way: Way,
+    from: VersionNumber,
+    arguments: &Rollback,
+) -> CommandResult {
+    if !arguments.follow.containers {
+        return Ok(());
+    }
+    let template = &target.name.template;
+    let undo = format!("vzpkg rollback {template} --to {from} --containers");
+    let (options, restart) = (&arguments.follow, arguments.restart);
+    followers::take_along(context, store, target, way, options, restart, &undo)
 }
 
 /// The newest good version before the head.

@@ -1,15 +1,16 @@
 //! `vzpkg update [T|CT…]`: new versions of templates beside the old ones; containers to the newest version.
 
-use super::update_template::Job;
-use super::{Context, create_cache, ct, for_each};
+use super::update_template::{Job, Outcome};
+use super::{Context, create_cache, ct, followers, for_each};
 use crate::cli::Update;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::decide::Wish;
+use crate::ops::followers::Way;
 use crate::ops::names::{self, Object};
 use crate::ops::{as_of, containers, node, saved};
 use vzpkg_cache::store::Store;
-use vzpkg_metadata::ContainerId;
 use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{ContainerId, TemplateName};
 
 pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -32,9 +33,31 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
         threads: arguments.threads.unwrap_or(context.settings.threads),
     };
     for_each(context, objects, |object| match object {
-        Object::Template(name) => job.run(&name),
+        Object::Template(name) => {
+            let outcome = job.run(&name)?;
+            if !arguments.follow.containers {
+                return Ok(());
+            }
+            match outcome {
+                Outcome::Planned => followers::would_follow(context, &store, &name),
+                Outcome::Unchanged | Outcome::Made => follow(context, &store, &name, arguments),
+            }
+        }
         Object::Container(id) => relink(context, &store, &id, &wish, arguments.restart),
     })
+}
+
+/// Takes the containers of a template to its head.
+fn follow(
+    context: &Context,
+    store: &Store,
+    template: &TemplateName,
+    arguments: &Update,
+) -> CommandResult {
+    let head = names::head(store, template)?;
+    let undo = format!("vzpkg rollback {template} --containers");
+    let (options, restart) = (&arguments.follow, arguments.restart);
+    followers::take_along(context, store, &head, Way::Forward, options, restart, &undo)
 }
 
 /// Some options are about one template, or a dry run.

@@ -32,12 +32,23 @@ pub(super) struct Job<'a> {
     pub(super) threads: usize,
 }
 
+/// What became of the head of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It stays where it is.
+    Unchanged,
+    /// It would move, but for `--dry-run`.
+    Planned,
+    /// It is another version now.
+    Made,
+}
+
 impl Job<'_> {
     /// Updates one template, or says what that would do.
     ///
     /// # Errors
     /// As the resolver's and the builder's; nothing is changed then.
-    pub(super) fn run(&self, name: &TemplateName) -> CommandResult {
+    pub(super) fn run(&self, name: &TemplateName) -> CommandResult<Outcome> {
         let Self {
             context,
             store,
@@ -71,7 +82,7 @@ impl Job<'_> {
         self.tell(&decision);
         if decision.transaction.is_empty() {
             self.unchanged(&head);
-            return Ok(());
+            return Ok(Outcome::Unchanged);
         }
         let on = (!decision.from_nothing).then_some(&base);
         let result = rolled_back::lock_after(&template, on, &decision.transaction);
@@ -88,12 +99,13 @@ impl Job<'_> {
                 transaction, held, ..
             } = &decision;
             print_plan::print(context, &template, transaction, download, held);
-            return self.save(&question, &base, &decision);
+            self.save(&question, &base, &decision)?;
+            return Ok(Outcome::Planned);
         }
         let published = self.build(&question, &client, &progress, &base, &decision)?;
         create_cache::announce(context, &published, started);
         self.tell_way_back(&head, &published);
-        Ok(())
+        Ok(Outcome::Made)
     }
 
     /// What is not in the transaction, and why.
@@ -177,7 +189,7 @@ impl Job<'_> {
     }
 
     /// What an update would make is there and was rolled back: it is left alone, or made the head again.
-    fn leave_or_take_again(&self, head: &VersionRow, bad: &VersionRow) -> CommandResult {
+    fn leave_or_take_again(&self, head: &VersionRow, bad: &VersionRow) -> CommandResult<Outcome> {
         let printer = self.context.printer;
         let template = &bad.name.template;
         let (from, to) = (head.name.number, bad.name.number);
@@ -190,17 +202,17 @@ impl Job<'_> {
                 _ => "the same with --again".to_owned(),
             };
             printer.note(format_args!("{:>12} take it all the same: {command}", ""));
-            return Ok(());
+            return Ok(Outcome::Unchanged);
         }
         let moved = format!("{template} from @{from} to @{to} again");
         if self.context.settings.dry_run {
             printer.status(Tone::Plain, "Would move", moved);
-            return Ok(());
+            return Ok(Outcome::Planned);
         }
         self.store.db.set_state(&bad.name, &VersionState::Good)?;
         self.store.db.set_head(&bad.name)?;
         printer.status(Tone::Good, "Moved", moved);
         printer.undo(format_args!("vzpkg rollback {template} --to {from}"));
-        Ok(())
+        Ok(Outcome::Made)
     }
 }

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use std::io::ErrorKind;
 use vzpkg_cache::archive::{DirectoryError, TarballError};
 use vzpkg_cache::build::BuildError;
+use vzpkg_cache::changes::ResetError;
 use vzpkg_cache::compare::CompareError;
 use vzpkg_cache::import::ImportError;
 use vzpkg_cache::import::record::RecordError;
@@ -459,11 +460,22 @@ impl From<ContainerError> for CommandError {
                 let hint = format!("vzpkg ct start {id}");
                 Self::new(Kind::Unmet, error).hint(hint)
             }
+            ContainerError::Limit { .. } => Self::new(Kind::Unmet, error),
             ContainerError::Unknown(_) | ContainerError::Exists(_) | ContainerError::Running(_) => {
                 Self::new(Kind::Unmet, error)
             }
             other => Self::new(Kind::Environment, other),
         }
+    }
+}
+
+impl From<ResetError> for CommandError {
+    fn from(error: ResetError) -> Self {
+        let hint = match &error {
+            ResetError::NotPrivate { .. } => "vzpkg ct diff CT shows what is private".to_owned(),
+            ResetError::Hidden { above, .. } => format!("reset that: /{above}"),
+        };
+        Self::new(Kind::Unmet, error).hint(hint)
     }
 }
 

@@ -1,17 +1,19 @@
 //! Containers of this node: joins the rows of the database with the runtime, which knows no store.
 
+use super::relink::StoreObjects;
 use super::{node, node_files};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vzpkg_cache::changes::{self, ChangesInput, PrivateChange};
 use vzpkg_cache::store::{ContainerRow, GuardName, Store};
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::{
     self, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState, Staged,
-    StartSpec, UserNamespace,
+    StartSpec, UpperDir, UserNamespace,
 };
 use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
 use vzpkg_runtime::rootfs::{self, Lower, Tier};
@@ -129,7 +131,49 @@ pub(crate) fn stage(
     Ok(container::stage(&paths, &config, &root, &files)?)
 }
 
-/// Starts a container and returns the host's pid of its init. An interrupted relink is finished first.
+/// Paths in a container, as typed: `/etc/motd` or `etc/motd`.
+///
+/// # Errors
+/// [`Kind::Usage`] for one that leads out.
+pub(crate) fn inner_paths(typed: &[String]) -> CommandResult<Vec<RelPath>> {
+    let parse = |text: &String| {
+        let inner = text.trim_matches('/');
+        if inner.is_empty() && text.starts_with('/') {
+            return Ok(RelPath::root());
+        }
+        RelPath::parse(inner.as_bytes()).map_err(|_no_path| {
+            let what = format!("`{}` is no path in a container", crate::output::clean(text));
+            CommandError::message(Kind::Usage, what)
+        })
+    };
+    typed.iter().map(parse).collect()
+}
+
+/// What a container has changed.
+///
+/// # Errors
+/// Where its private area or its version cannot be read.
+pub(crate) fn changes(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+) -> CommandResult<Vec<PrivateChange>> {
+    let tree = store.images.read(&row.link)?;
+    let private = UpperDir::open(&paths(context, store, &row.id).upper());
+    let private = private.map_err(ContainerError::from)?;
+    let upper = private.scan().map_err(ContainerError::from)?;
+    let version = store.versions.read(&row.template, &row.os_digest)?;
+    Ok(changes::changes(&ChangesInput {
+        family: version.lock.family,
+        tree: &tree,
+        upper: &upper,
+        private: &private,
+        objects: &StoreObjects(store),
+    })?)
+}
+
+/// Starts a container and returns the host's pid of its init. An interrupted relink is finished first. `shape` changes
+/// its configuration for this run.
 ///
 /// # Errors
 /// What the store, the mount or the OCI runtime says.
@@ -138,12 +182,14 @@ pub(crate) fn start(
     store: &Store,
     id: &ContainerId,
     runtime: &dyn OciRuntime,
+    shape: impl FnOnce(&mut Config) -> CommandResult,
 ) -> CommandResult<u32> {
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     super::relink::recover(context, store, id)?;
     let row = store.db.container(id)?;
     let paths = paths(context, store, id);
-    let config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let mut config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    shape(&mut config)?;
     let (tier, lower) = lower(context, store, &row.link)?;
     let spec = StartSpec {
         tier,

@@ -19,14 +19,8 @@ pub(crate) struct File {
 /// The node files of a container or export named `hostname`, with the repositories of `template` and the name servers
 /// of this host.
 pub(crate) fn of(template: &Template, hostname: &str, machine_id: Option<&str>) -> Vec<File> {
-    let file = |path, content: String| File {
-        path,
-        mode: 0o644,
-        content: content.into_bytes(),
-    };
-    let mut files = vec![
-        file("etc/hostname", format!("{hostname}\n")),
-        file("etc/hosts", hosts(hostname)),
+    let mut files = names(hostname).to_vec();
+    files.extend([
         file(
             "etc/resolv.conf",
             resolv_conf(Path::new("/etc/resolv.conf")),
@@ -35,7 +29,7 @@ pub(crate) fn of(template: &Template, hostname: &str, machine_id: Option<&str>) 
             "etc/machine-id",
             machine_id.map_or_else(String::new, |id| format!("{id}\n")),
         ),
-    ];
+    ]);
     let apt = apt_sources(&template.repositories);
     if !apt.is_empty() {
         files.push(file("etc/apt/sources.list", apt));
@@ -45,6 +39,22 @@ pub(crate) fn of(template: &Template, hostname: &str, machine_id: Option<&str>) 
         files.push(file("etc/yum.repos.d/vzpkg.repo", yum));
     }
     files
+}
+
+/// Those that say the host name.
+pub(crate) fn names(hostname: &str) -> [File; 2] {
+    [
+        file("etc/hostname", format!("{hostname}\n")),
+        file("etc/hosts", hosts(hostname)),
+    ]
+}
+
+fn file(path: &'static str, content: String) -> File {
+    File {
+        path,
+        mode: 0o644,
+        content: content.into_bytes(),
+    }
 }
 
 fn hosts(hostname: &str) -> String {

@@ -1,14 +1,15 @@
 //! Moving a container to another version and back: the store's row, the merge's plan, the runtime's edits.
 
 use super::relink_live::{self, Live};
-use super::{containers, node};
+use super::{containers, node, rename};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::io::Read;
+use vzpkg_cache::changes;
 use vzpkg_cache::merge::{self, MergeReport};
 use vzpkg_cache::store::{ContainerRow, Database, GuardName, Store};
 use vzpkg_metadata::tree::Tree;
-use vzpkg_metadata::{ContainerId, Digest};
+use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::container::{
     self, Intent, JournalError, Link, LinkJournal, ObjectSource, Recovered, RelinkTools, RunState,
     UndoObjects, UpperDir,
@@ -114,6 +115,12 @@ pub(crate) fn trees_of_journal(entry: &str) -> Vec<Digest> {
 /// Where it cannot be finished.
 pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> CommandResult {
     let paths = containers::paths(context, store, id);
+    if let Some(from) = rename::finish(context, store, id)? {
+        context.printer.note(format_args!(
+            "an interrupted renaming of {from} to {id} was finished"
+        ));
+    }
+    settle_limits(context, &paths)?;
     let objects = StoreObjects(store);
     let journal = Journal(&store.db);
     let tools = RelinkTools {
@@ -142,6 +149,13 @@ pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> Com
     Ok(())
 }
 
+fn settle_limits(context: &Context, paths: &container::ContainerPaths) -> CommandResult {
+    if container::has_unsettled_limits(paths) {
+        container::settle_limits(paths, &containers::runtime(context)?)?;
+    }
+    Ok(())
+}
+
 /// [`recover`] for commands that only use a container: nothing is done, and nobody waited for, where nothing was cut
 /// short.
 ///
@@ -152,6 +166,8 @@ pub(crate) fn recover_if_cut_short(
     store: &Store,
     id: &ContainerId,
 ) -> CommandResult {
+    let paths = containers::paths(context, store, id);
+    settle_limits(context, &paths)?;
     if store.db.journal(id)?.is_none() {
         return Ok(());
     }
@@ -161,11 +177,24 @@ pub(crate) fn recover_if_cut_short(
 
 /// Which way a container moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub(crate) enum Direction<'a> {
     /// To another version; private changes are merged.
     Forward,
     /// Back to the link before; what the merge did and nobody touched is restored.
     Back,
+    /// To the same version, without the private changes at these paths; without all where there are none.
+    Reset(&'a [RelPath]),
+}
+
+impl Direction<'_> {
+    /// The verb of `ct` that goes there.
+    pub(super) const fn verb(self) -> &'static str {
+        match self {
+            Self::Forward => "relink",
+            Self::Back => "rollback",
+            Self::Reset(_) => "reset",
+        }
+    }
 }
 
 /// What came of moving a container, or would.
@@ -187,7 +216,7 @@ pub(crate) fn move_container(
     store: &Store,
     row: &ContainerRow,
     to: Digest,
-    direction: Direction,
+    direction: Direction<'_>,
     restart: bool,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<Moved> {
@@ -223,7 +252,7 @@ fn move_stopped(
     store: &Store,
     row: &ContainerRow,
     to: Digest,
-    direction: Direction,
+    direction: Direction<'_>,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<MergeReport> {
     let paths = containers::paths(context, store, &row.id);
@@ -287,16 +316,17 @@ pub(super) fn plan(
     paths: &container::ContainerPaths,
     from: Link,
     trees: &Trees,
-    direction: Direction,
+    direction: Direction<'_>,
 ) -> CommandResult<merge::Merge> {
     let private = UpperDir::open(&paths.upper()).map_err(container::ContainerError::from)?;
     let upper = private.scan().map_err(container::ContainerError::from)?;
-    let objects = StoreObjects(store);
-    let version = store.versions.read(&row.template, &row.os_digest)?;
     let record = match direction {
+        Direction::Reset(chosen) => return Ok(changes::reset(&trees.from, &upper, chosen)?),
         Direction::Forward => None,
         Direction::Back => Some(container::undo_record(paths, from)?),
     };
+    let objects = StoreObjects(store);
+    let version = store.versions.read(&row.template, &row.os_digest)?;
     let kept = record.as_ref().map(|record| UndoObjects {
         paths,
         record,

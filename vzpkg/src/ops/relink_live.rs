@@ -45,6 +45,8 @@ struct Journey<'a> {
     runtime: &'a dyn OciRuntime,
     helper: HelperCommand,
     init: u32,
+    /// The verb of `ct` that was typed, or that does the same.
+    verb: &'static str,
     /// Stopped by us.
     stopped: Vec<String>,
 }
@@ -59,7 +61,7 @@ pub(crate) fn move_running(
     store: &Store,
     row: &ContainerRow,
     to: Digest,
-    direction: Direction,
+    direction: Direction<'_>,
     (restart, init): (bool, u32),
     runtime: &dyn OciRuntime,
 ) -> CommandResult<(MergeReport, Live)> {
@@ -74,6 +76,7 @@ pub(crate) fn move_running(
         runtime,
         helper: containers::helper(),
         init,
+        verb: direction.verb(),
         stopped: Vec::new(),
     };
     let moved = journey.go(to, direction, restart);
@@ -88,7 +91,7 @@ impl Journey<'_> {
     fn go(
         &mut self,
         to: Digest,
-        direction: Direction,
+        direction: Direction<'_>,
         restart: bool,
     ) -> CommandResult<(MergeReport, Live)> {
         let from = Link {
@@ -107,12 +110,13 @@ impl Journey<'_> {
             .into_iter()
             .map(|difference| difference.path)
             .collect();
+        let judged = self.judged(&differing, from, direction)?;
         let mut why = None;
         for _ in 0..ATTEMPTS {
             node::check_interrupt(self.context)?;
             let upper =
                 UpperDir::open(&self.paths.upper()).map_err(container::ContainerError::from)?;
-            let watch = Watch::new(&upper, &differing).map_err(|error| self.unreadable(&error))?;
+            let watch = Watch::new(&upper, &judged).map_err(|error| self.unreadable(&error))?;
             let merged = plan(self.store, self.row, self.paths, from, &trees, direction)?;
             super::relink::no_obstacle(&self.row.id, &merged.report)?;
             let seen = live::census(self.paths, self.init, &merged.plan)?;
@@ -143,6 +147,30 @@ impl Journey<'_> {
             || self.tied(&[], "its services come back as fast as they are stopped"),
             CommandError::from,
         ))
+    }
+
+    /// Every path whose private entry the plan depends on.
+    fn judged(
+        &self,
+        differing: &BTreeSet<RelPath>,
+        from: Link,
+        direction: Direction<'_>,
+    ) -> CommandResult<BTreeSet<RelPath>> {
+        let mut judged = differing.clone();
+        match direction {
+            Direction::Forward => {}
+            Direction::Back => {
+                let record = container::undo_record(self.paths, from)?;
+                judged.extend(record.before.into_iter().map(|entry| entry.path));
+            }
+            Direction::Reset(_) => {
+                let upper = UpperDir::open(&self.paths.upper());
+                let upper = upper.and_then(|upper| upper.scan());
+                let upper = upper.map_err(container::ContainerError::from)?;
+                judged.extend(upper.entries.into_keys());
+            }
+        }
+        Ok(judged)
     }
 
     fn target<'a>(&'a self, version: &'a StartSpec) -> LiveTarget<'a> {
@@ -209,8 +237,8 @@ impl Journey<'_> {
     /// Why it cannot be relinked while it runs, with everything that is in the way and what helps.
     fn tied(&self, bound: &[Process], why: &str) -> CommandError {
         let mut text = format!(
-            "container `{}` cannot be relinked while it runs: {why}",
-            self.row.id
+            "container `{}`: no {} while it runs: {why}",
+            self.row.id, self.verb
         );
         for process in bound {
             let bonds: Vec<String> = process.bonds.iter().map(ToString::to_string).collect();
@@ -228,7 +256,8 @@ impl Journey<'_> {
         let hint = if homeless {
             format!("end the processes of no service, or stop the container: vzpkg ct stop {id}")
         } else {
-            format!("restart these services with it: vzpkg ct relink --restart {id}")
+            let verb = self.verb;
+            format!("restart these services with it: vzpkg ct {verb} --restart {id}")
         };
         CommandError::message(Kind::Unmet, crate::output::clean(&text)).hint(hint)
     }

@@ -232,6 +232,31 @@ impl Database {
         })
     }
 
+    /// Gives a container another name and writes the journal entry of that, in one transaction.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if there is none, [`DatabaseError::Exists`] if the name is another's.
+    pub fn rename_container(
+        &self,
+        from: &ContainerId,
+        to: &ContainerId,
+        entry: &str,
+    ) -> Result<(), DatabaseError> {
+        self.write("rename a container", |session| {
+            if session.containers()?.iter().any(|row| row.id == *to) {
+                return Err(DatabaseError::Exists {
+                    what: "container",
+                    name: to.to_string(),
+                });
+            }
+            let statement = "UPDATE containers SET id = ?2 WHERE id = ?1";
+            let changed = session.execute(statement, [from.as_str(), to.as_str()])?;
+            changed_one(changed, "container", from.as_str())?;
+            session.set_journal(from, None)?;
+            session.set_journal(to, Some(entry))
+        })
+    }
+
     /// Removes a container and its journal entry.
     ///
     /// # Errors

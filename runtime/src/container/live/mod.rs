@@ -22,6 +22,7 @@ mod census;
 mod crossing;
 mod freezer;
 mod look;
+mod members;
 mod mountinfo;
 mod mover;
 mod namespaces;
@@ -41,6 +42,7 @@ mod stamp;
 mod together;
 mod watch;
 
+pub(super) use members::Members;
 pub(crate) use mover::serve;
 pub use recover::{recover_live, unfinished};
 pub use relink::{LiveTarget, Moved, census, relink_running};

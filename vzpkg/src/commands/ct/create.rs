@@ -1,30 +1,28 @@
 //! `vzpkg ct create CT --template T`: a private area and a link; milliseconds, and a few KiB.
 
 use super::Context;
-use crate::cli::{CtCreate, Net, UserNamespace};
-use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, names, node};
+use crate::cli::{CtCreate, UserNamespace};
+use crate::error::CommandResult;
+use crate::ops::{containers, names, node, rename, shape};
 use crate::output::Tone;
 use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
 use vzpkg_metadata::name::Which;
 use vzpkg_metadata::template::TemplateArea;
 use vzpkg_metadata::{ContainerId, VersionReference};
-use vzpkg_runtime::container::{self, Placed};
+use vzpkg_runtime::container::{self, Config, Network, Placed};
 
 pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     let store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
     let id: ContainerId = arguments.name.parse()?;
-    if area.resolve(&id.as_str().parse()?).is_ok() {
-        let text = format!("`{id}` is the name of a template; a container may not have it");
-        return Err(CommandError::message(Kind::Usage, text));
-    }
+    rename::is_free(context, &store, &area, &id)?;
     if arguments.user_namespace == UserNamespace::Host {
         context
             .printer
             .warning("root in this container is root on the host (--user-namespace host)");
     }
     let version = names::version(&store, &area, &arguments.template, None)?;
+    let wanted = wanted(context, &id, arguments)?;
     if context.settings.dry_run {
         context.printer.status(
             Tone::Plain,
@@ -33,10 +31,10 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
         );
         return Ok(());
     }
-    let placed = create(context, &store, &area, &id, &version, arguments)?;
+    let placed = create(context, &store, &area, &version, arguments, &wanted)?;
     let started = arguments.start.then(|| {
         let runtime = containers::runtime(context)?;
-        containers::start(context, &store, &id, &runtime)
+        containers::start(context, &store, &id, &runtime, |_| Ok(()))
     });
     placed.settle()?;
     context.printer.status(
@@ -57,28 +55,35 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     Ok(())
 }
 
+/// The configuration that was asked for, but for its ids, which are not known yet.
+fn wanted(context: &Context, id: &ContainerId, arguments: &CtCreate) -> CommandResult<Config> {
+    let users = container::UserNamespace::Host;
+    let mut config = Config::new(id.clone(), context.clock.now, users);
+    config.network = Network::Host;
+    if let Some(hostname) = &arguments.hostname {
+        config.hostname.clone_from(hostname);
+    }
+    shape::limit(&mut config, &arguments.limits)?;
+    shape::surround(&mut config, &arguments.surroundings, &context.settings.root)?;
+    Ok(config)
+}
+
 /// The row reserves the ids, and while it is made durable so is the private area, which is then put in its place. A row
 /// whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over.
 fn create(
     context: &Context,
     store: &Store,
     area: &TemplateArea,
-    id: &ContainerId,
     version: &VersionRow,
     arguments: &CtCreate,
+    wanted: &Config,
 ) -> CommandResult<Placed> {
+    let id = &wanted.id;
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
-    let paths = containers::paths(context, store, id);
+    rename::make_free(context, store, id)?;
     if store.db.containers()?.iter().any(|row| row.id == *id) {
-        if paths.config().exists() {
-            return Err(CommandError::message(
-                Kind::Unmet,
-                format!("container `{id}` exists already"),
-            )
-            .hint(format!(
-                "vzpkg ct info {id}, or remove it: vzpkg ct destroy {id}"
-            )));
-        }
+        // Somebody may have made it since it was looked for.
+        rename::is_free(context, store, area, id)?;
         store.db.remove_container(id)?;
     }
     let (_, location) = node::locate(area, version.name.template.as_str())?;
@@ -87,13 +92,11 @@ fn create(
     let own_ids = arguments.user_namespace == UserNamespace::Private;
     let staged = store.db.insert_container_beside(&row, own_ids, |row| {
         containers::stage(context, store, &template, row, |config| {
-            config.network = match arguments.net {
-                Net::Host => container::Network::Host,
-                Net::None => container::Network::None,
+            let user_namespace = config.user_namespace;
+            *config = Config {
+                user_namespace,
+                ..wanted.clone()
             };
-            if let Some(hostname) = &arguments.hostname {
-                config.hostname.clone_from(hostname);
-            }
         })
     })?;
     let placed = staged.and_then(|staged| Ok(staged.put_in_place()?));

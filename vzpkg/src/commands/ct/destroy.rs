@@ -4,9 +4,8 @@ use super::{Context, stop};
 use crate::cli::CtDestroy;
 use crate::commands::for_each;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, node};
+use crate::ops::{containers, node, rename};
 use crate::output::Tone;
-use std::io::{BufRead as _, Write as _};
 use vzpkg_cache::store::GuardName;
 use vzpkg_runtime::container::{self, ContainerError, RunState};
 
@@ -15,8 +14,17 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
     let runtime = containers::runtime(context)?;
     for_each(context, &arguments.names, |name| {
         let row = containers::row(&store, name)?;
-        let running =
-            containers::state(context, &store, &row.id, &runtime)?.state != RunState::Stopped;
+        let paths = containers::paths(context, &store, &row.id);
+        if !context.settings.dry_run {
+            let guard = GuardName::Container(row.id.clone());
+            let _guard = node::guard(context, &store, guard)?;
+            rename::finish(context, &store, &row.id)?;
+        }
+        let running = match container::state(&paths, &runtime) {
+            // Its private area was never finished: only a row is to be removed.
+            Err(ContainerError::Unknown(_)) => false,
+            state => state?.state != RunState::Stopped,
+        };
         if running && !arguments.force {
             return Err(CommandError::message(
                 Kind::Unmet,
@@ -24,7 +32,6 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
             )
             .hint(format!("stop it, or: vzpkg ct destroy --force {}", row.id)));
         }
-        let paths = containers::paths(context, &store, &row.id);
         if context.settings.dry_run {
             context.printer.status(
                 Tone::Plain,
@@ -33,7 +40,11 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
             );
             return Ok(());
         }
-        if !confirmed(context, arguments.force, row.id.as_str()) {
+        let question = format!(
+            "Remove container `{}` with all its private changes?",
+            row.id
+        );
+        if !arguments.force && !super::confirmed(context, &question) {
             return Err(CommandError::message(
                 Kind::Unmet,
                 format!("container `{}` stays", row.id),
@@ -52,22 +63,4 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
         context.printer.status(Tone::Good, "Destroyed", &row.id);
         Ok(())
     })
-}
-
-/// Asks on a terminal; without one, or with `-y` or `--force`, does as told.
-fn confirmed(context: &Context, force: bool, name: &str) -> bool {
-    if force || context.settings.yes || !rustix::termios::isatty(std::io::stdin()) {
-        return true;
-    }
-    let mut stderr = std::io::stderr();
-    drop(
-        write!(
-            stderr,
-            "Remove container `{name}` with all its private changes? [y/N] "
-        )
-        .and_then(|()| stderr.flush()),
-    );
-    let mut answer = String::new();
-    drop(std::io::stdin().lock().read_line(&mut answer));
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::{CtEnter, CtExec};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::{containers, node, relink};
+use crate::ops::{containers, node, relink, shape};
 use crate::output::{Tone, clean};
 use vzpkg_metadata::ContainerId;
 use vzpkg_runtime::container::{self, Config, ContainerError, ContainerPaths, ExecSpec, RunState};
@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, arguments: &CtExec) -> CommandResult {
         environment: arguments
             .env
             .iter()
-            .map(|pair| variable(pair))
+            .map(|pair| shape::variable(pair))
             .collect::<CommandResult<Vec<_>>>()
             .map_err(ours)?,
         cwd: arguments.workdir.clone(),
@@ -114,14 +114,6 @@ fn ours(error: CommandError) -> CommandError {
         kind: Kind::Passed(container::exec::code::OURS),
         ..error
     }
-}
-
-fn variable(pair: &str) -> CommandResult<(String, String)> {
-    let (name, value) = pair
-        .split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| CommandError::message(Kind::Usage, format!("`{pair}` is not NAME=VALUE")))?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn user(text: &str) -> CommandResult<(u32, u32)> {

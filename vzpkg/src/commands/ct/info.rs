@@ -3,10 +3,11 @@
 use super::{Context, list};
 use crate::cli::CtInfo;
 use crate::error::CommandResult;
-use crate::ops::{containers, node};
-use crate::output::{duration, local_time};
+use crate::ops::{containers, node, shape};
+use crate::output::{clean, duration, local_time};
 use std::path::Path;
 use vzpkg_metadata::ByteSize;
+use vzpkg_runtime::container::Config;
 
 pub(super) fn run(context: &Context, arguments: &CtInfo) -> CommandResult {
     let store = node::existing_store(context)?;
@@ -14,13 +15,19 @@ pub(super) fn run(context: &Context, arguments: &CtInfo) -> CommandResult {
     let runtime = containers::runtime(context).ok();
     let state =
         runtime.and_then(|runtime| containers::state(context, &store, &row.id, &runtime).ok());
+    let paths = containers::paths(context, &store, &row.id);
+    // Only root may read it.
+    let config = Config::read(&paths.config()).ok();
     if context.printer.is_json() {
-        context
-            .printer
-            .json("container", list::document(&store, &row, state.as_ref()));
+        let mut document = list::document(&store, &row, state.as_ref());
+        document["limits"] = serde_json::json!(config.as_ref().map(|config| &config.limits));
+        document["environment"] =
+            serde_json::json!(config.as_ref().map(|config| &config.environment));
+        document["mounts"] = serde_json::json!(config.as_ref().map(|config| &config.binds));
+        document["network"] = serde_json::json!(config.as_ref().map(|config| config.network));
+        context.printer.json("container", document);
         return Ok(());
     }
-    let paths = containers::paths(context, &store, &row.id);
     let mut lines = vec![
         ("name", row.id.to_string()),
         ("state", list::shown(state.as_ref()).to_owned()),
@@ -44,6 +51,19 @@ pub(super) fn run(context: &Context, arguments: &CtInfo) -> CommandResult {
     if let Some(state) = state {
         lines.extend(state.pid.map(|pid| ("pid", pid.to_string())));
         lines.extend(state.uptime.map(|uptime| ("up", duration(uptime))));
+    }
+    if let Some(config) = &config {
+        lines.push(("network", shape::network(config.network).to_owned()));
+        let limits = shape::limits_of(config).into_iter();
+        lines.extend(limits.filter(|(_, limit)| limit != "max"));
+        let variables = config.environment.iter();
+        lines.extend(variables.map(|(name, value)| ("env", clean(&format!("{name}={value}")))));
+        lines.extend(
+            config
+                .binds
+                .iter()
+                .map(|bind| ("mount", clean(&shape::shown(bind)))),
+        );
     }
     let text: Vec<String> = lines
         .iter()

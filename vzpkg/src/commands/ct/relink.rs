@@ -9,6 +9,7 @@ use crate::ops::relink_live::Live;
 use crate::ops::{containers, names, node};
 use crate::output::{Tone, clean};
 use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
+use vzpkg_metadata::{ContainerId, VersionName};
 use vzpkg_runtime::oci::OciRuntime;
 
 pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
@@ -51,17 +52,7 @@ pub(in crate::commands) fn relink_one(
         restart,
         runtime,
     )?;
-    let verb = if context.settings.dry_run {
-        "Would relink"
-    } else {
-        "Relinked"
-    };
-    context.printer.status(
-        Tone::Good,
-        verb,
-        format_args!("{} to {}{}", row.id, target.name, pause(&moved)),
-    );
-    report(context, &moved);
+    tell_moved(context, &row.id, &target.name, &moved);
     if !context.settings.dry_run {
         context
             .printer
@@ -110,8 +101,25 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
     Ok(())
 }
 
+/// What became of one container that was moved to a version, or would become.
+pub(in crate::commands) fn tell_moved(
+    context: &Context,
+    id: &ContainerId,
+    version: &VersionName,
+    moved: &Moved,
+) {
+    let verb = if context.settings.dry_run {
+        "Would relink"
+    } else {
+        "Relinked"
+    };
+    let what = format_args!("{id} to {version}{}", pause(moved));
+    context.printer.status(Tone::Good, verb, what);
+    report(context, moved);
+}
+
 /// How long a running container stood still.
-fn pause(moved: &Moved) -> String {
+pub(super) fn pause(moved: &Moved) -> String {
     let pause = moved.live.as_ref().and_then(|live| live.pause);
     pause.map_or_else(String::new, |pause| {
         format!(
@@ -123,7 +131,7 @@ fn pause(moved: &Moved) -> String {
 
 /// One line for each decision a person may want to look at; all of them with `-v`. Of a running container also what is,
 /// or would be, restarted, what is in the way and who is on old files.
-fn report(context: &Context, moved: &Moved) {
+pub(super) fn report(context: &Context, moved: &Moved) {
     for decision in &moved.report.lines {
         let line = format!("{:>12} {}", "", clean(&decision.to_string()));
         if decision.needs_attention() {
@@ -132,6 +140,11 @@ fn report(context: &Context, moved: &Moved) {
             context.printer.detail(line);
         }
     }
+    report_live_of(context, moved);
+}
+
+/// What there is to say of a container that runs.
+pub(super) fn report_live_of(context: &Context, moved: &Moved) {
     if let Some(live) = &moved.live {
         report_live(context, live);
     }

@@ -4,9 +4,9 @@ use super::Context;
 use crate::cli::CtStart;
 use crate::commands::for_each;
 use crate::error::CommandResult;
-use crate::ops::{containers, node};
+use crate::ops::{containers, node, shape};
 use crate::output::Tone;
-use vzpkg_runtime::container::RunState;
+use vzpkg_runtime::container::{Config, ContainerError, RunState};
 
 pub(super) fn run(context: &Context, arguments: &CtStart) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -20,10 +20,15 @@ pub(super) fn run(context: &Context, arguments: &CtStart) -> CommandResult {
             return Ok(());
         }
         if context.settings.dry_run {
+            let paths = containers::paths(context, &store, &row.id);
+            let mut config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+            shape::surround(&mut config, &arguments.surroundings, &context.settings.root)?;
             context.printer.status(Tone::Plain, "Would start", &row.id);
             return Ok(());
         }
-        let pid = containers::start(context, &store, &row.id, &runtime)?;
+        let pid = containers::start(context, &store, &row.id, &runtime, |config| {
+            shape::surround(config, &arguments.surroundings, &context.settings.root)
+        })?;
         context.printer.status(
             Tone::Good,
             "Started",

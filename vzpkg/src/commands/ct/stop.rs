@@ -44,7 +44,7 @@ pub(super) fn restart(context: &Context, arguments: &CtRestart) -> CommandResult
         if context.settings.dry_run {
             return Ok(());
         }
-        let pid = containers::start(context, &store, &row.id, &runtime)?;
+        let pid = containers::start(context, &store, &row.id, &runtime, |_| Ok(()))?;
         context.printer.status(
             Tone::Good,
             "Started",

@@ -114,7 +114,7 @@ impl Trial<'_> {
         containers::stage(context, store, template, &row, alone)?
             .put_in_place()?
             .settle()?;
-        containers::start(context, store, id, self.runtime)?;
+        containers::start(context, store, id, self.runtime, |_| Ok(()))?;
         Ok(())
     }
 

@@ -1,0 +1,229 @@
+//! What a container has changed, told apart by kind, and taken away again.
+
+use crate::crash::{Instants, run_and_kill};
+use crate::support::Run;
+use crate::tiny::{TEMPLATE, Tiny, program, wait_until};
+use std::collections::BTreeMap;
+use std::fs;
+use vzpkg_tests::tiny_debian;
+
+/// At how many instants a reset is killed.
+const KILLS: u64 = 16;
+
+/// A site with a container `web` that has changes of many kinds.
+fn changed() -> Tiny {
+    let served = tiny_debian::package("served", "1")
+        .conffile("etc/served.conf", b"port 80\n")
+        .file("usr/bin/served", 0o755, b"#!/bin/sh\n")
+        .file("usr/share/served/a", 0o644, b"a\n")
+        .file("usr/share/served/b", 0o644, b"b\n");
+    let tiny = Tiny::of(&["served"], &[served]);
+    tiny.create();
+    let debs = tiny.site.path("own");
+    program("mine", "1").build(&debs);
+    let mount = format!("{}:/srv/debs:ro", debs.display());
+    let create = [
+        "create",
+        "web",
+        "--template",
+        TEMPLATE,
+        "--net",
+        "none",
+        "--mount",
+        &mount,
+        "--start",
+    ];
+    ct(&tiny, &create).ok();
+    inside(
+        &tiny,
+        "echo 'port 8080' > /etc/served.conf; chmod 700 /usr/bin/served; rm /usr/share/served/a
+        dpkg -i /srv/debs/*.deb >/dev/null 2>&1; useradd alice; mkdir -p /srv/www /opt/own
+        echo page > /srv/www/index; echo own > /opt/own/file; touch -d 2001-01-01 /usr/share/served/b",
+    );
+    tiny
+}
+
+fn ct(tiny: &Tiny, words: &[&str]) -> Run {
+    tiny.vzpkg(&[&["ct"], words].concat())
+}
+
+/// What a shell line says in the container.
+fn inside(tiny: &Tiny, line: &str) -> String {
+    ct(tiny, &["exec", "web", "--", "sh", "-c", line]).ok()
+}
+
+/// The changes by path: how, and what it is.
+fn changes(tiny: &Tiny, more: &[&str]) -> BTreeMap<String, (String, String)> {
+    let document = tiny.json(&[&["ct", "diff", "web"], more].concat());
+    assert_eq!(document["schema"], "vzpkg.changes.1");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let list = document["changes"].as_array().unwrap().iter();
+    list.map(|one| {
+        (
+            text(&one["path"]),
+            (text(&one["change"]), text(&one["class"])),
+        )
+    })
+    .collect()
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_private_changes_are_told_apart() {
+    let tiny = changed();
+    let found = changes(&tiny, &[]);
+    for (path, change, class) in [
+        ("/etc/served.conf", "changed", "conffile"),
+        ("/usr/bin/served", "changed", "template"),
+        ("/usr/share/served/a", "removed", "template"),
+        ("/usr/bin/mine", "added", "own-package"),
+        ("/var/lib/dpkg/status", "changed", "record"),
+        ("/etc/passwd", "changed", "record"),
+        ("/etc/hostname", "added", "node-file"),
+        ("/srv/www/index", "added", "state"),
+        ("/opt/own/file", "added", "own"),
+    ] {
+        let expected = (change.to_owned(), class.to_owned());
+        assert_eq!(found.get(path), Some(&expected), "{path}: {found:?}");
+    }
+    assert!(!found.contains_key("/usr/share/served/b"), "{found:?}");
+    let all = changes(&tiny, &["--all", "/usr/share"]);
+    assert_eq!(all["/usr/share/served/b"].0, "same");
+    assert_eq!(all.len(), 2, "{all:?}");
+    let text = ct(&tiny, &["diff", "web", "/usr/bin", "/etc/served.conf"]).ok();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "C  conffile     /etc/served.conf  content, of served",
+            "A  own-package  /usr/bin/mine     of mine",
+            "C  template     /usr/bin/served   mode, of served",
+        ]
+    );
+    for (words, code) in [
+        (&["diff", "nobody"][..], 1),
+        (&["diff", "web", "../etc"], 2),
+        (&["reset", "nobody"], 1),
+        (&["reset", "web", "/etc/../../x"], 2),
+        (&["reset", "web", "/usr/share/served/nothing"], 1),
+    ] {
+        ct(&tiny, words).fails_with(code);
+    }
+    ct(&tiny, &["destroy", "--force", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_private_changes_go_and_come_back_while_the_container_runs_and_stopped() {
+    let tiny = changed();
+    let before = changes(&tiny, &["--all"]);
+    let planned = ct(&tiny, &["reset", "web", "/usr", "--dry-run"]);
+    assert!(
+        planned.stderr.contains("/usr/share/served/a"),
+        "{planned:?}"
+    );
+    assert_eq!(changes(&tiny, &["--all"]), before, "a plan changes nothing");
+
+    // While it runs: only what was named, at once, and back.
+    let reset = ct(
+        &tiny,
+        &["reset", "web", "/usr/share/served", "/etc/served.conf"],
+    );
+    assert!(reset.stderr.contains("stood still"), "{reset:?}");
+    assert!(
+        reset.stderr.contains("undo: vzpkg ct rollback web"),
+        "{reset:?}"
+    );
+    assert_eq!(
+        inside(&tiny, "cat /usr/share/served/a /etc/served.conf"),
+        "a\nport 80\n"
+    );
+    assert_eq!(inside(&tiny, "mine"), "1\n", "what was not named stays");
+    ct(&tiny, &["rollback", "web"]).ok();
+    assert_eq!(changes(&tiny, &["--all"]), before);
+    assert_eq!(
+        inside(&tiny, "test -e /usr/share/served/a || cat /etc/served.conf"),
+        "port 8080\n"
+    );
+
+    // Somebody works in what would go.
+    inside(
+        &tiny,
+        "cd /srv/www; sleep 8642 >/dev/null 2>&1 & echo $! > /run/sleeper",
+    );
+    let refused = ct(&tiny, &["reset", "web", "/srv/www"]).fails_with(1);
+    assert!(refused.contains("no reset while it runs"), "{refused}");
+    assert!(refused.contains("works in /srv/www"), "{refused}");
+    assert_eq!(changes(&tiny, &["--all"]), before);
+    inside(&tiny, "kill $(cat /run/sleeper)");
+
+    // Stopped: all but what each container is given.
+    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    let before = changes(&tiny, &["--all"]);
+    ct(&tiny, &["reset", "web", "--yes"]).ok();
+    let left = changes(&tiny, &["--all"]);
+    assert!(
+        left.values().all(|(_, class)| class == "node-file"),
+        "{left:?}"
+    );
+    assert!(left.contains_key("/etc/hostname"), "{left:?}");
+    ct(&tiny, &["start", "web"]).ok();
+    assert_eq!(
+        inside(
+            &tiny,
+            "cat /etc/served.conf; test -e /opt/own || test -e /usr/bin/mine || echo new; cat /etc/hostname"
+        ),
+        "port 80\nnew\nweb\n"
+    );
+    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    ct(&tiny, &["rollback", "web"]).ok();
+    let after = changes(&tiny, &["--all"]);
+    for path in before.keys().filter(|path| !path.starts_with("/var")) {
+        assert_eq!(after.get(path), before.get(path), "{path}");
+    }
+    ct(&tiny, &["start", "web"]).ok();
+    assert_eq!(
+        inside(
+            &tiny,
+            "mine; cat /opt/own/file /srv/www/index; dpkg --audit"
+        ),
+        "1\nown\npage\n"
+    );
+    ct(&tiny, &["destroy", "--force", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_reset_killed_at_random_instants_is_done_or_not() {
+    let tiny = changed();
+    // The tiny distribution has no `ls`: a shell lists as well.
+    let seen = || inside(&tiny, "cat /etc/served.conf; cd /usr/share/served; echo *");
+    let (own, version) = ("port 8080\nb\n", "port 80\na b\n");
+    let mut instants = Instants(11);
+    for turn in 0..KILLS {
+        if turn % 2 == 1 {
+            ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+        }
+        let words = [
+            "ct",
+            "reset",
+            "web",
+            "/etc/served.conf",
+            "/usr/share/served",
+        ];
+        run_and_kill(&tiny.site, &words, instants.below(120));
+        let start = ct(&tiny, &["start", "web"]);
+        assert_eq!(start.code, 0, "turn {turn}: {start:?}");
+        match seen().as_str() {
+            now if now == own => {}
+            now if now == version => {
+                ct(&tiny, &["rollback", "web"]).ok();
+                assert_eq!(seen(), own, "turn {turn}");
+            }
+            other => panic!("turn {turn}: {other}"),
+        }
+    }
+    wait_until("it moves", || inside(&tiny, "echo moves") == "moves\n");
+    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    assert!(!fs::exists(tiny.site.root().join("private/web")).unwrap());
+}

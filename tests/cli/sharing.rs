@@ -1,0 +1,141 @@
+//! What a container costs: private bytes before its first start, and memory for what another has read already.
+
+use crate::support::Run;
+use crate::tiny::{TEMPLATE, Tiny, program};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use vzpkg_metadata::Digest;
+use vzpkg_tests::tiny_debian;
+
+/// The size of the file that both containers read.
+const BYTES: usize = 1 << 20;
+
+fn ct(tiny: &Tiny, words: &[&str]) -> Run {
+    tiny.vzpkg(&[&["ct"], words].concat())
+}
+
+/// The bytes on disk of a directory with everything in it.
+fn bytes_on_disk(directory: &Path) -> u64 {
+    let own = fs::symlink_metadata(directory).unwrap();
+    let mut bytes = own.blocks() * 512;
+    if own.is_dir() {
+        for entry in fs::read_dir(directory).unwrap() {
+            bytes += bytes_on_disk(&entry.unwrap().path());
+        }
+    }
+    bytes
+}
+
+/// The bytes of a file that are in memory, whoever has read them; the file is not read for that.
+fn in_memory(path: &Path) -> u64 {
+    let output = Command::new("fincore")
+        .args(["--bytes", "--noheadings", "--output", "RES"])
+        .arg(path)
+        .output()
+        .expect("the package util-linux-extra is installed");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.trim().parse().unwrap()
+}
+
+/// Lets go of what is in memory of a file.
+fn forget(path: &Path) {
+    let status = Command::new("dd")
+        .arg(format!("if={}", path.display()))
+        .args(["iflag=nocache", "count=0", "status=none"])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_new_container_has_64_kib_of_its_own_at_most() {
+    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
+    tiny.create();
+    ct(&tiny, &["create", "web", "--template", TEMPLATE]).ok();
+    let bytes = bytes_on_disk(&tiny.site.root().join("private/web"));
+    assert!(bytes <= 64 << 10, "{bytes}");
+    ct(&tiny, &["destroy", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
+    // Of this run alone: the object is in nobody's memory yet.
+    let content: Vec<u8> = (0..BYTES as u64)
+        .map(|at| {
+            at.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .wrapping_add(u64::from(std::process::id()))
+                .to_le_bytes()[6]
+        })
+        .collect();
+    let data = tiny_debian::package("data", "1").file("usr/share/data/blob", 0o644, &content);
+    let mut tiny = Tiny::of(&["hello", "data"], &[program("hello", "1"), data]);
+    tiny.create();
+    let create = |name| {
+        [
+            "create",
+            name,
+            "--template",
+            TEMPLATE,
+            "--net",
+            "none",
+            "--start",
+        ]
+    };
+    ct(&tiny, &create("first")).ok();
+    tiny.publish_all(&[program("hello", "2")]);
+    tiny.update();
+    let ct = |words: &[&str]| tiny.vzpkg(&[&["ct"], words].concat());
+    ct(&create("second")).ok();
+    let doctor = tiny.json(&["ct", "list"]);
+    let versions: Vec<_> = doctor["containers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["version"].clone())
+        .collect();
+    assert_ne!(versions[0], versions[1], "two versions share the file");
+
+    let digest = Digest::of(&content).to_string();
+    let object = tiny
+        .site
+        .root()
+        .join("store/objects")
+        .join(&digest[..2])
+        .join(&digest[2..]);
+    let inside = |name: &str| {
+        let pid = tiny.json(&["ct", "info", name])["pid"].as_u64().unwrap();
+        Path::new("/proc")
+            .join(pid.to_string())
+            .join("root/usr/share/data/blob")
+    };
+    let (first, second) = (inside("first"), inside("second"));
+    forget(&object);
+    let all = || [&object, &first, &second].map(|path| in_memory(path));
+    assert_eq!(all(), [0; 3]);
+    let read = |name| {
+        ct(&[
+            "exec",
+            name,
+            "--",
+            "sh",
+            "-c",
+            "cat /usr/share/data/blob > /dev/null",
+        ])
+        .ok()
+    };
+    read("first");
+    // What the first has read is in memory for the second, which has read nothing: they are the same pages.
+    let size = BYTES as u64;
+    assert_eq!(all(), [size; 3]);
+    read("second");
+    assert_eq!(all(), [size; 3]);
+    // And they go together.
+    forget(&object);
+    assert_eq!(all(), [0; 3]);
+    ct(&["destroy", "--force", "first", "second"]).ok();
+}

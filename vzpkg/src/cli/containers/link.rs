@@ -1,0 +1,65 @@
+//! What a container has of its own, and moving it to other versions.
+
+use clap::Args;
+
+/// `ct relink`
+#[derive(Debug, Args)]
+pub struct CtRelink {
+    /// Containers
+    #[arg(value_name = "CT", required = true)]
+    pub names: Vec<String>,
+    /// The version: N, @N, :TAG or @sha256:DIGITS; by default the head of its template
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Stop the services that are tied to the version, and start them on the new one
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// `ct rollback`
+#[derive(Debug, Args)]
+pub struct CtRollback {
+    /// The container
+    #[arg(value_name = "CT")]
+    pub name: String,
+    /// The version to go to: N, @N, :TAG or @sha256:DIGITS; by default the one it had before
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Stop the services that are tied to the version, and start them on the other one
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// `ct diff`
+///
+/// Each private change on a line: A added, C changed, R replaced as a whole, D removed; what kind of thing it is; and
+/// what is another. A directory that is private only for what is in it is left out.
+#[derive(Debug, Args)]
+pub struct CtDiff {
+    /// The container
+    #[arg(value_name = "CT")]
+    pub name: String,
+    /// Only what is at or below these paths
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Private copies that equal the version's too, with =
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `ct reset`
+///
+/// Takes private changes away, so that the version shows again: at and below the paths, or all but the files that each
+/// container is given (host name, name servers, machine id, repositories). The data of its services goes too.
+#[derive(Debug, Args)]
+pub struct CtReset {
+    /// The container
+    #[arg(value_name = "CT")]
+    pub name: String,
+    /// Paths in the container; none: everything
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// If it runs: stop the services that are tied to its files, and start them again
+    #[arg(long)]
+    pub restart: bool,
+}
