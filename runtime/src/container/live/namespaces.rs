@@ -15,6 +15,8 @@ pub(super) struct Namespace {
     pub(super) member: u32,
     /// A process that sees it from its root; `None` where there is none.
     pub(super) speaker: Option<u32>,
+    /// The user namespace of that process, taken with the rest: it may have ended since.
+    pub(super) users: Vec<u8>,
     /// The mount at its root; 0 where nobody speaks for it.
     pub(super) root: u64,
     /// Its mounts.
@@ -113,7 +115,7 @@ impl Namespaces {
         let crowded = found.crowded();
         let mut all = mem::take(&mut found.all);
         for namespace in all.values_mut() {
-            namespace.needs = found.judge(look, namespace, &users, &crowded);
+            namespace.needs = found.judge(namespace, &users, &crowded);
         }
         found.all = all;
         Ok(found)
@@ -124,6 +126,7 @@ impl Namespaces {
         let mut last = Namespace {
             member: 0,
             speaker: None,
+            users: Vec::new(),
             root: 0,
             table: MountTable::default(),
             needs: None,
@@ -138,7 +141,8 @@ impl Namespaces {
                 .ok_or_else(|| io::Error::other("its mounts cannot be read"))?;
             let root = look.place(pid, "root").map(|place| place.mount);
             let link = look.link(pid, "root");
-            let (Ok(root), Ok(link)) = (root, link) else {
+            let users = look.link(pid, "ns/user");
+            let (Ok(root), Ok(link), Ok(users)) = (root, link, users) else {
                 continue;
             };
             let whole = link == b"/" && table.get(root).is_some_and(|root| root.point == b"/");
@@ -146,6 +150,7 @@ impl Namespaces {
             last.member = pid;
             if whole {
                 last.speaker = Some(pid);
+                last.users = users;
                 last.root = root;
                 break;
             }
@@ -165,7 +170,6 @@ impl Namespaces {
 
     fn judge(
         &self,
-        look: &dyn Look,
         namespace: &Namespace,
         users: &[u8],
         crowded: &BTreeSet<u64>,
@@ -180,13 +184,13 @@ impl Namespaces {
         if !shows(&self.device) {
             return None;
         }
-        let Some(speaker) = namespace.speaker else {
+        if namespace.speaker.is_none() {
             return Some(Err("no process in it sees its root".to_owned()));
-        };
+        }
         if root.is_none_or(|root| root.device != self.device) {
             return Some(Err("its root is another file system".to_owned()));
         }
-        if look.link(speaker, "ns/user").ok().as_deref() != Some(users) {
+        if namespace.users != users {
             return Some(Err("it belongs to another user namespace".to_owned()));
         }
         let mut ours = table.mounts.iter().filter(|one| one.label().is_some());

@@ -192,6 +192,7 @@ mod tests {
             let namespace = Namespace {
                 member: pid,
                 speaker: Some(pid),
+                users: b"user:[1]".to_vec(),
                 root: table.mounts[0].id,
                 table,
                 needs: None,
