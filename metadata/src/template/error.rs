@@ -106,7 +106,8 @@ pub enum LineProblem {
     SuiteName(String),
     /// `[…]` holds something unknown.
     #[error(
-        "unknown option `{0}`: known are trusted=yes, priority=N, check-valid-until=no, metadata=unsigned, signatures=legacy"
+        "unknown option `{0}`: known are trusted=yes, priority=N, check-valid-until=no, metadata=unsigned, signatures=legacy, \
+         excludepkgs=A,B, module_hotfixes=yes"
     )]
     Option(String),
     /// `[` without `]`.

@@ -8,6 +8,7 @@ use super::error::LineProblem;
 use super::url_map::UrlMap;
 use crate::{Arch, Family, RepoId};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a line says beside where the repository is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct RepositoryOptions {
     pub legacy_signatures: bool,
 }
 
-/// One apt repository: one suite below one URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One apt repository: one suite below one URL. Debugging shows its address without user name and password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct AptSource {
     /// `base0`, `nginx1` …
     pub id: RepoId,
@@ -43,8 +44,8 @@ pub struct AptSource {
     pub options: RepositoryOptions,
 }
 
-/// One yum repository: alternatives of one content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One yum repository: alternatives of one content. Debugging shows its addresses without user name and password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct YumSource {
     /// `base0`, `httpd1` …
     pub id: RepoId,
@@ -56,6 +57,36 @@ pub struct YumSource {
     pub trusted: bool,
     /// The rest of the options.
     pub options: RepositoryOptions,
+}
+
+impl fmt::Debug for AptSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AptSource")
+            .field("id", &self.id)
+            .field("uri", &shown_address(&self.uri))
+            .field("suite", &self.suite)
+            .field("components", &self.components)
+            .field("trusted", &self.trusted)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+impl fmt::Debug for YumSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |urls: &[String]| {
+            urls.iter()
+                .map(|url| shown_address(url))
+                .collect::<Vec<_>>()
+        };
+        f.debug_struct("YumSource")
+            .field("id", &self.id)
+            .field("base_urls", &shown(&self.base_urls))
+            .field("mirror_lists", &shown(&self.mirror_lists))
+            .field("trusted", &self.trusted)
+            .field("options", &self.options)
+            .finish()
+    }
 }
 
 /// One repository of a template.
@@ -206,10 +237,10 @@ fn apt_line(
     let mut words = words.into_iter();
     let uri = words.next().ok_or(LineProblem::NoUrl)?;
     if !is_url(&uri) {
-        return Err(LineProblem::Url(uri));
+        return Err(LineProblem::Url(shown_address(&uri)));
     }
     let Some(suite) = words.next() else {
-        return Err(LineProblem::NoSuite(uri));
+        return Err(LineProblem::NoSuite(shown_address(&uri)));
     };
     let components: Vec<String> = words.collect();
     let flat = suite.ends_with('/');
@@ -242,7 +273,7 @@ fn yum_line(
         return Err(LineProblem::NoUrl);
     }
     if let Some(bad) = urls.iter().find(|url| !is_url(url)) {
-        return Err(LineProblem::Url(bad.clone()));
+        return Err(LineProblem::Url(shown_address(bad)));
     }
     let (base_urls, mirror_lists) = match file {
         RepositoryFile::Repositories => (urls, Vec::new()),
@@ -263,6 +294,16 @@ pub(super) fn is_url(text: &str) -> bool {
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));
     rest.is_some_and(|rest| text.starts_with("file:") || !rest.is_empty() && !rest.starts_with('/'))
+}
+
+/// An address for people: without user name and password. Where it is no address that can be told apart, everything up to
+/// the last `@` may be one of them.
+fn shown_address(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        (None, Some((_, rest))) => rest.to_owned(),
+        (_, None) => text.to_owned(),
+    }
 }
 
 /// A suite or component: names and `/` between them; `./` and `/` for flat repositories.
@@ -394,4 +435,48 @@ const YUM_VARIABLES: [&str; 10] = [
 
 fn is_yum_variable(name: &str) -> bool {
     YUM_VARIABLES.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_and_passwords_are_never_shown() {
+        for (text, shown) in [
+            ("http://user:open-sesame@host/a", "http://host/a"),
+            ("user:open-sesame@host", "host"),
+            ("http://host/a", "http://host/a"),
+        ] {
+            assert_eq!(shown_address(text), shown);
+        }
+        let id: RepoId = "base0".parse().unwrap();
+        let address = || "http://user:open-sesame@host/a".to_owned();
+        let apt = AptSource {
+            id: id.clone(),
+            uri: address(),
+            suite: "x".to_owned(),
+            components: Vec::new(),
+            trusted: false,
+            options: RepositoryOptions::default(),
+        };
+        let yum = YumSource {
+            id: id.clone(),
+            base_urls: vec![address()],
+            mirror_lists: vec![address()],
+            trusted: false,
+            options: RepositoryOptions::default(),
+        };
+        let without_suite = apt_line(vec![address()], id, Flags::default()).unwrap_err();
+        for text in [
+            format!("{apt:?}"),
+            format!("{yum:?}"),
+            without_suite.to_string(),
+        ] {
+            assert!(
+                text.contains("host/a") && !text.contains("sesame"),
+                "{text}"
+            );
+        }
+    }
 }
