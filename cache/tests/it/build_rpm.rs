@@ -3,34 +3,24 @@
 //! `glibc-common` is a stand-in of ours (SOURCES.md of the fixtures); the other packages are CentOS 7's own.
 
 use crate::fixtures::store_at;
+use crate::rpm_node::{Node, chain, installs, packages};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
+use std::path::PathBuf;
 use std::time::Duration;
-use tempfile::TempDir;
-use vzpkg_cache::build::{BuildError, BuildRequest, build};
+use vzpkg_cache::build::BuildError;
 use vzpkg_cache::import::unpack::{ContentSink, UnpackLimits};
 use vzpkg_cache::import::{Fetched, import, rpm};
-use vzpkg_cache::store::{Store, VersionRecord};
+use vzpkg_cache::store::VersionRecord;
 use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::lock::Ids;
-use vzpkg_metadata::template::{Template, TemplateArea, UrlMap};
-use vzpkg_metadata::transaction::{Action, PackageRef, Reason, Step, Transaction};
+use vzpkg_metadata::transaction::{Action, PackageRef};
 use vzpkg_metadata::tree::NodeKind;
-use vzpkg_metadata::{ByteSize, Digest, Family, RelPath, TemplateName};
-use vzpkg_runtime::HelperCommand;
-use vzpkg_runtime::rootfs::{Tier, probe};
-use vzpkg_runtime::sandbox::{RunCommand, RunStatus, Sandbox, SandboxSpec};
+use vzpkg_metadata::{Digest, Family};
+use vzpkg_runtime::sandbox::RunStatus;
 use vzpkg_tests::fixtures::fixture;
 use vzpkg_tests::rpm_writer::Rpm;
-
-/// Newer than every file of the set, the stand-in's included, and older than any run.
-const EPOCH: i64 = 1_795_225_000;
 
 /// What `rpm -Va` says of any CentOS 7, however installed: `update-ca-trust` makes its files read-only; and of ours,
 /// which gets `/etc/hosts` when a container is made.
@@ -43,125 +33,6 @@ missing   c /etc/hosts
 .M.......  g /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem
 ";
 
-struct Node {
-    directory: TempDir,
-    store: Store,
-    template: Template,
-    tier: Tier,
-    ids: BTreeMap<String, Ids>,
-    timeout: Duration,
-}
-
-fn helper() -> HelperCommand {
-    HelperCommand::new(env!("CARGO_BIN_EXE_vzpkg-cache-helper"), [""; 0])
-}
-
-impl Node {
-    fn new() -> Self {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let store = store_at(directory.path());
-        let area = TemplateArea::new(directory.path().join("template"));
-        area.install_shipped().expect("shipped templates");
-        let name: TemplateName = "centos-7-x86_64-minimal".parse().expect("a name");
-        let template = area.load(&name, &UrlMap::shipped()).expect("the template");
-        let probed = probe(directory.path()).expect("a tier");
-        Self {
-            directory,
-            store,
-            template,
-            tier: probed.best(),
-            ids: BTreeMap::new(),
-            timeout: Duration::from_mins(5),
-        }
-    }
-
-    fn build(
-        &self,
-        base: Option<&VersionRecord>,
-        steps: Vec<(Action, Fetched)>,
-        threads: usize,
-    ) -> VersionRecord {
-        self.try_build(base, steps, threads)
-            .map_err(|error| chain(&error))
-            .expect("it builds")
-    }
-
-    fn try_build(
-        &self,
-        base: Option<&VersionRecord>,
-        steps: Vec<(Action, Fetched)>,
-        threads: usize,
-    ) -> Result<VersionRecord, BuildError> {
-        let (sender, arrivals) = mpsc::channel();
-        let transaction = Transaction {
-            family: Family::Rpm,
-            steps: steps
-                .iter()
-                .map(|(action, fetched)| Step {
-                    action: action.clone(),
-                    package: fetched.package.clone(),
-                    reason: Reason::Requested,
-                })
-                .collect(),
-        };
-        for (action, fetched) in steps {
-            if action != Action::Remove {
-                sender.send(fetched).expect("the builder listens");
-            }
-        }
-        drop(sender);
-        let request = BuildRequest {
-            store: &self.store,
-            template: &self.template,
-            applications: &[],
-            name: &self.template.name,
-            base: base.map(|base| base.as_base()),
-            parent: base.map(|base| base.digest),
-            transaction: &transaction,
-            epoch: EPOCH,
-            ids: &self.ids,
-            helper: &helper(),
-            tier: self.tier,
-            threads,
-            timeout: self.timeout,
-            who: "a test",
-            why: "to see whether it works",
-            now: 1_800_000_000,
-            reporter: &Loud,
-            cancel: &AtomicBool::new(false),
-        };
-        Ok(build(&request, arrivals)?.record().clone())
-    }
-
-    /// What a command inside a version prints.
-    fn inside(&self, version: &VersionRecord, argv: &[&str]) -> String {
-        let scratch = tempfile::tempdir_in(self.directory.path()).expect("a directory");
-        let lower = self
-            .store
-            .lower(&version.digest, self.tier)
-            .expect("laid out");
-        let [upper, work] = ["upper", "work"].map(|name| scratch.path().join(name));
-        for directory in [&upper, &work] {
-            fs::create_dir(directory).expect("a directory");
-        }
-        // The root of a mount is the upper's.
-        let tree = self.store.images.read(&version.digest).expect("a tree");
-        let root = tree.node(&RelPath::root()).expect("a root").meta.mode;
-        let mode = fs::Permissions::from_mode(u32::from(root));
-        fs::set_permissions(&upper, mode).expect("its mode");
-        let mount = vzpkg_runtime::rootfs::MountSpec::new(self.tier, lower).with_upper(upper, work);
-        let spec = SandboxSpec::new(vzpkg_runtime::sandbox::Root::Tree(mount));
-        let mut sandbox = Sandbox::start(&spec, &helper()).expect("a sandbox");
-        let mut command = RunCommand::new(argv.iter().copied());
-        command.stdout_limit = 1 << 20;
-        let outcome = sandbox.run(&command, &()).expect("it runs");
-        sandbox.finish().expect("it ends");
-        let shown = String::from_utf8_lossy(&outcome.tail).into_owned();
-        assert!(outcome.success() || argv[1] == "-Va", "{argv:?}: {shown}");
-        shown
-    }
-}
-
 impl Node {
     /// What `rpm -Va` says and should not.
     fn findings(&self, version: &VersionRecord) -> Vec<String> {
@@ -169,61 +40,6 @@ impl Node {
         let unexpected = said.lines().filter(|line| !VERIFIED.contains(line));
         unexpected.map(str::to_owned).collect()
     }
-}
-
-/// Shows what rpm says where a test fails.
-struct Loud;
-
-impl vzpkg_cache::import::ImportReporter for Loud {}
-
-impl vzpkg_cache::build::BuildReporter for Loud {
-    #[expect(clippy::print_stdout, reason = "the harness shows it with a failure")]
-    fn output(&self, line: &[u8]) {
-        println!("{}", String::from_utf8_lossy(line));
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    causes.join("; ")
-}
-
-/// The packages of these files, as a signed index would name them.
-fn packages(files: &[PathBuf]) -> Vec<Fetched> {
-    files
-        .iter()
-        .map(|path| {
-            let bytes = fs::read(path).expect("a package");
-            let format = "%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE} %{ARCH} %{SIZE}";
-            let text = host(&["rpm", "-qp", "--nosignature", "--qf", format], Some(path));
-            let mut words = text.split(' ');
-            let mut word = || words.next().expect("four words");
-            let (name, version, arch, installed) = (word(), word(), word(), word());
-            let package = PackageRef {
-                name: name.parse().expect("a name"),
-                arch: arch.parse().expect("an architecture"),
-                version: version.to_owned(),
-                sha256: Digest::of(&bytes),
-                size: ByteSize(bytes.len() as u64),
-                installed_size: ByteSize(installed.parse().expect("a number")),
-                repository: None,
-                location: String::new(),
-            };
-            let path = path.clone();
-            Fetched { package, path }
-        })
-        .collect()
-}
-
-fn host(argv: &[&str], path: Option<&Path>) -> String {
-    let output = Command::new(argv[0])
-        .args(&argv[1..])
-        .args(path)
-        .output()
-        .expect("it starts");
-    assert!(output.status.success(), "{argv:?}: {output:?}");
-    String::from_utf8(output.stdout).expect("text")
 }
 
 fn rpms(directory: &str) -> Vec<PathBuf> {
@@ -260,13 +76,6 @@ fn upgrades() -> Vec<(Action, Fetched)> {
             let from = before.get(fetched.package.name.as_str())?.clone();
             (from != fetched.package.version).then_some((Action::Upgrade { from }, fetched))
         })
-        .collect()
-}
-
-fn installs(packages: Vec<Fetched>) -> Vec<(Action, Fetched)> {
-    packages
-        .into_iter()
-        .map(|fetched| (Action::Install, fetched))
         .collect()
 }
 
@@ -388,43 +197,9 @@ const DIFFERENCES: [(&str, &str); 12] = [
 fn privileged_centos_7_6_equals_what_dnf_installs() {
     let node = Node::new();
     let set = centos_7_6();
-    let place = |name: &str| node.directory.path().join(name);
-    let repository = place("repository");
-    fs::create_dir(&repository).expect("a directory");
-    for fetched in &set {
-        let name = fetched.path.file_name().expect("a name");
-        fs::copy(&fetched.path, repository.join(name)).expect("a copy");
-    }
-    host(&["createrepo_c", "-q"], Some(&repository));
-    let text = |path: &Path| path.to_str().expect("text").to_owned();
-    let base = format!("file://{}", text(&repository));
-    let configuration = format!(
-        "[main]\nreposdir=/nonexistent\nplugins=0\ninstall_weak_deps=0\ncachedir=/cache\n\
-         [base]\nname=base\ngpgcheck=0\nbaseurl={base}\n"
-    );
-    fs::write(place("dnf.conf"), configuration).expect("a file");
-    let root = place("dnf");
-    let (file, into) = (text(&place("dnf.conf")), text(&root));
-    let mut dnf: Vec<String> = [
-        "dnf",
-        "-q",
-        "-y",
-        "--releasever=7",
-        "--forcearch=x86_64",
-        "-c",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    dnf.extend([file, "--installroot".to_owned(), into, "install".to_owned()]);
-    dnf.extend(set.iter().map(|fetched| fetched.package.name.to_string()));
-    let words: Vec<&str> = dnf.iter().map(String::as_str).collect();
-    host(&words, None);
-
+    let root = node.with_dnf(&set);
     let version = node.build(None, installs(set), 2);
-    let tree = node.store.images.read(&version.digest).expect("a tree");
-    let ours = place("ours");
-    vzpkg_cache::archive::write_directory(&tree, &node.store.objects, &[], &ours)
-        .expect("it is written");
+    let ours = node.written(&version);
     vzpkg_tests::tree_assert::assert_same_trees(&ours, &root, &|path| {
         DIFFERENCES
             .iter()

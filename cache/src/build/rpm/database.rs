@@ -6,6 +6,7 @@
 //! every index is then rpm's own work. What still differs is Berkeley DB's own ([`super::berkeley`]).
 
 use super::berkeley;
+use super::form::{Form, PACKAGES};
 use super::headers::{Header, INSTALL_TID, INSTALL_TIME};
 use super::transaction::{rpm, rpm_run};
 use super::{EXCHANGE, TARGET};
@@ -25,14 +26,17 @@ use vzpkg_runtime::sandbox::{Bind, RunCommand};
 /// Where the database can be; the first that is there counts. Fedora 36 and later have it below `/usr`.
 const DIRECTORIES: [&str; 2] = ["usr/lib/sysimage/rpm", "var/lib/rpm"];
 
-/// The file with the headers, where Berkeley DB holds them.
-const PACKAGES: &str = "Packages";
+/// What it is called while it is outside.
+const COPY: &str = "headers";
 
 /// The file that says where the database was found.
 const WHERE: &str = "where";
 
 /// Files that only a running rpm needs.
 const VOLATILE: [&str; 3] = [".rpm.lock", ".dbenv.lock", "rpmdb.sqlite-shm"];
+
+/// Where SQLite keeps what is not yet in the database; empty once rpm has ended.
+const LOG: &str = "rpmdb.sqlite-wal";
 
 /// The largest database that is read: ten times that of a full desktop.
 const DATABASE_BYTES: u64 = 1 << 30;
@@ -57,10 +61,12 @@ pub(super) fn settle_times(
     session: &mut Session<'_>,
     assembly: &Assembly,
 ) -> Result<(), BuildError> {
+    let names = PACKAGES.map(|(name, _)| name);
     let find = format!(
-        "cd {TARGET}; for d in {}; do if [ -e $d/{PACKAGES} ]; then echo $d >{EXCHANGE}/{WHERE}; \
-         exec cp $d/{PACKAGES} {EXCHANGE}/; fi; done",
-        DIRECTORIES.join(" ")
+        "cd {TARGET}; for d in {}; do for f in {}; do if [ -e $d/$f ] && [ ! -s $d/{LOG} ]; then \
+         echo $d/$f >{EXCHANGE}/{WHERE}; exec cp $d/$f {EXCHANGE}/{COPY}; fi; done; done",
+        DIRECTORIES.join(" "),
+        names.join(" ")
     );
     let outcome = session.run(&RunCommand::new(["sh", "-c", &find]))?;
     if !outcome.success() {
@@ -74,33 +80,52 @@ pub(super) fn settle_times(
         return Ok(());
     };
     let Some(mut found) = open_own(&exchange.join(WHERE))? else {
-        // sqlite and ndb are newer than the distributions that are supported so far.
-        return Ok(());
+        return Err(no_database());
     };
     let found = read(&mut found, &exchange.join(WHERE))?;
-    let known = DIRECTORIES
-        .iter()
-        .find(|known| found.trim_ascii() == known.as_bytes());
-    let Some(found) = known else {
-        return Ok(());
+    let known = DIRECTORIES.iter().find_map(|directory| {
+        let name = found.trim_ascii().strip_prefix(directory.as_bytes())?;
+        let name = name.strip_prefix(b"/")?;
+        let known = PACKAGES.iter().find(|(known, _)| known.as_bytes() == name);
+        known.map(|(name, form)| (*directory, *name, *form))
+    });
+    let Some((found, name, form)) = known else {
+        return Err(no_database());
     };
-    let place = exchange.join(PACKAGES);
+    let place = exchange.join(COPY);
     let content = |problem| BuildError::Content {
-        path: format!("{found}/{PACKAGES}"),
+        path: format!("{found}/{name}"),
         problem,
     };
     let mut file = open_own(&place)?.ok_or_else(|| content("it cannot be copied"))?;
     let mut bytes = read(&mut file, &place)?;
-    set_times(plan, &mut bytes).map_err(content)?;
+    set_times(plan, form, &mut bytes).map_err(content)?;
     file.rewind()
+        .and_then(|()| file.set_len(0))
         .and_then(|()| file.write_all(&bytes))
         .map_err(FileError::on("write", &place))?;
-    let put = format!("cd {TARGET}/{found} && rm -f * && cp {EXCHANGE}/{PACKAGES} {PACKAGES}");
+    // A newer rpm puts the new database in place by renaming its directory, which an overlay refuses for one of the base.
+    let empty = match form {
+        Form::Berkeley => "rm -f *".to_owned(),
+        Form::Sqlite | Form::Ndb => {
+            format!(
+                "cd / && rm -rf {TARGET}/{found} && mkdir -m 755 {TARGET}/{found} && cd {TARGET}/{found}"
+            )
+        }
+    };
+    let put = format!("cd {TARGET}/{found} && {empty} && cp {EXCHANGE}/{COPY} {name}");
     let outcome = session.run(&RunCommand::new(["sh", "-c", &put]))?;
     if !outcome.success() {
         return Err(failure(None, "cp", &outcome));
     }
     rpm_run(plan, session, rpm(&["--rebuilddb"]))
+}
+
+fn no_database() -> BuildError {
+    BuildError::Content {
+        path: DIRECTORIES.join(" or "),
+        problem: "rpm left no database there that can be read",
+    }
 }
 
 /// Opens a file of the exchange directory, into which a scriptlet that left its chroot could have put anything: a link
@@ -132,7 +157,7 @@ fn read(file: &mut File, path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-fn set_times(plan: &Plan<'_>, bytes: &mut [u8]) -> Result<(), berkeley::Problem> {
+fn set_times(plan: &Plan<'_>, form: Form, bytes: &mut Vec<u8>) -> Result<(), berkeley::Problem> {
     let incoming: BTreeSet<(&str, &str, &str)> = plan
         .incoming
         .iter()
@@ -142,7 +167,7 @@ fn set_times(plan: &Plan<'_>, bytes: &mut [u8]) -> Result<(), berkeley::Problem>
         })
         .collect();
     let epoch = u32::try_from(plan.lock.epoch).unwrap_or(u32::MAX);
-    berkeley::Database::open(bytes)?.for_each_header(|header| {
+    form.change_each_header(bytes, &mut |header| {
         let identity = Header(header).identity();
         let (name, version, arch) = identity.ok_or("a header has no name")?;
         if !incoming.contains(&(name.as_str(), version.as_str(), arch.as_str())) {
@@ -190,6 +215,11 @@ fn remove_volatile(tree: &mut Tree, directory: &RelPath) -> Result<(), BuildErro
     for name in VOLATILE {
         names.push(directory.join(name.as_bytes())?);
     }
+    let log = directory.join(LOG.as_bytes())?;
+    let is_empty = |node: &Node| matches!(node.kind, NodeKind::File { size: 0, .. });
+    if tree.node(&log).is_some_and(is_empty) {
+        names.push(log);
+    }
     for name in names {
         tree.remove_subtree(&name);
     }
@@ -202,23 +232,23 @@ fn clean(plan: &Plan<'_>, tree: &mut Tree, path: &RelPath) -> Result<(), BuildEr
         return Ok(());
     };
     let mut bytes = objects.read(digest, DATABASE_BYTES)?;
-    if !berkeley::Database::is_one(&bytes) {
-        return Ok(());
-    }
     let content = |problem| BuildError::Content {
         path: path.to_string(),
         problem,
     };
-    let mut database = berkeley::Database::open(&mut bytes).map_err(content)?;
-    if path.file_name() == PACKAGES.as_bytes() {
+    if let Some(form) = Form::of(path.file_name()) {
         let mut installed = Vec::new();
-        let read = database.for_each_header(|header| {
+        let read = form.for_each_header(&mut bytes, &mut |header| {
             installed.push(Header(header).identity().ok_or("a header has no name")?);
             Ok(())
         });
         read.map_err(content)?;
         compare(plan, installed)?;
     }
+    if !berkeley::Database::is_one(&bytes) {
+        return Ok(());
+    }
+    let mut database = berkeley::Database::open(&mut bytes).map_err(content)?;
     // Any value will do, as long as no two files that are open together share it.
     let identity = Digest::of(path.as_bytes());
     database.clean(identity.as_bytes()).map_err(content)?;

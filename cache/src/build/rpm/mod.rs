@@ -8,14 +8,18 @@
 //! run       removals, then everything that comes, each in one rpm run on the target                        transaction
 //! times     install times in the database become the epoch, then rpm itself builds the database anew       database
 //! finish    database held against the lock; what Berkeley DB left to chance is zeroed                      database
+//!           forms of it: Berkeley DB up to rpm 4.15, SQLite, SUSE's own                     berkeley, sqlite, ndb
 //! ```
 
 mod accounts;
 mod berkeley;
 mod culprit;
 mod database;
+mod form;
 mod headers;
+mod ndb;
 mod offer;
+mod sqlite;
 mod stored;
 mod tools;
 mod transaction;
