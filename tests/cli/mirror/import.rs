@@ -1,9 +1,8 @@
 //! Repositories of folders, read by the distributions' own package managers.
 
-use super::{Server, apt, run};
+use super::{Server, apt, dnf};
 use crate::support::Site;
 use std::fs;
-use std::process::Command;
 use vzpkg_tests::deb_writer::Deb;
 use vzpkg_tests::rpm_writer::Rpm;
 
@@ -63,26 +62,6 @@ fn privileged_real_apt_installs_from_a_folder_of_debs() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// `dnf` with everything of its own below `client`, and the repository `own` of this server.
-fn dnf(client: &std::path::Path, url: &str, key: &str, words: &[&str]) -> String {
-    fs::create_dir_all(client.join("repos")).unwrap();
-    fs::create_dir_all(client.join("log")).unwrap();
-    let text = format!(
-        "[own]\nname=own\nbaseurl={url}/own\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{key}\nmetadata_expire=0\n"
-    );
-    fs::write(client.join("repos/own.repo"), text).unwrap();
-    let set = |name: &str, place: &str| format!("--setopt={name}={}", client.join(place).display());
-    run(Command::new("dnf")
-        .args(["-y", "--releasever=9", "--disableplugin=*"])
-        .arg(format!("--installroot={}", client.join("root").display()))
-        .args([
-            &set("reposdir", "repos"),
-            &set("cachedir", "cache"),
-            &set("logdir", "log"),
-        ])
-        .args(words))
-}
-
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_real_dnf_installs_from_a_folder_of_rpms() {
@@ -103,12 +82,8 @@ fn privileged_real_dnf_installs_from_a_folder_of_rpms() {
     let server = Server::new(&site);
     let key = site.root().join("mirror/own/published/key.asc");
     let client = site.path("client");
-    dnf(
-        &client,
-        &server.url,
-        key.to_str().unwrap(),
-        &["install", "app"],
-    );
+    let url = format!("{}/own", server.url);
+    dnf(&client, &url, &key, &["install", "app"]);
     assert!(client.join("root/usr/bin/app").exists());
     assert!(client.join("root/usr/share/lib-of-it").exists());
     Rpm::new("app", "1.1", "1")
@@ -116,7 +91,7 @@ fn privileged_real_dnf_installs_from_a_folder_of_rpms() {
         .file("/usr/bin/app", 0o755, b"#!/bin/false\n")
         .build(&folder);
     site.vzpkg(&["mirror", "sync", "own"]).ok();
-    dnf(&client, &server.url, key.to_str().unwrap(), &["upgrade"]);
+    dnf(&client, &url, &key, &["upgrade"]);
     let now = fs::read_to_string(client.join("root/usr/bin/app")).unwrap();
     assert_eq!(now, "#!/bin/false\n");
 }

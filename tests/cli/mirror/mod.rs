@@ -266,28 +266,13 @@ fn privileged_real_apt_reads_a_mirror_by_hash() {
     assert!(again.contains("304 Not Modified"), "{again}");
 }
 
-#[test]
-#[ignore = "needs root: make check runs it"]
-fn privileged_real_dnf_reads_a_mirror() {
-    let site = Site::new();
-    let key = TestKey::new("packager");
-    let mut repo = YumRepo::new(site.path("upstream"));
-    repo.add(&Rpm::new("hello", "1.0", "1").build(&site.path("rpms")));
-    repo.publish(&key);
-    let upstream = HttpServer::serve(repo.root());
-    let keyring = site.path("packager.asc");
-    fs::write(&keyring, key.armored()).unwrap();
-    let keyring = keyring.to_str().unwrap();
-    site.vzpkg(&["mirror", "add", "m", &upstream.url(), "--keyring", keyring])
-        .ok();
-    site.vzpkg(&["mirror", "sync", "m"]).ok();
-    let server = Server::new(&site);
-    let client = site.path("client");
+/// `dnf` with everything of its own below `client`, and one repository, whose metadata this key signs.
+fn dnf(client: &Path, url: &str, key: &Path, words: &[&str]) -> String {
     fs::create_dir_all(client.join("repos")).unwrap();
     fs::create_dir_all(client.join("log")).unwrap();
     let text = format!(
-        "[m]\nname=m\nbaseurl={}/m\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{keyring}\n",
-        server.url
+        "[m]\nname=m\nbaseurl={url}\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{}\nmetadata_expire=0\n",
+        key.display()
     );
     fs::write(client.join("repos/m.repo"), text).unwrap();
     let set = |name: &str, place: &str| format!("--setopt={name}={}", client.join(place).display());
@@ -299,9 +284,5 @@ fn privileged_real_dnf_reads_a_mirror() {
             &set("cachedir", "cache"),
             &set("logdir", "log"),
         ])
-        .args(["install", "--downloadonly", "hello"]));
-    let found = run(Command::new("find")
-        .arg(client.join("cache"))
-        .args(["-name", "hello-*.rpm"]));
-    assert!(found.contains("hello-1.0-1"), "{found}");
+        .args(words))
 }

@@ -1,6 +1,6 @@
-//! Every state of a mirror as real clients see it, through nginx on the published folder.
+//! Every state of a mirror as real clients see it, through nginx on the published folder and through our own server.
 
-use super::{Upstream, apt};
+use super::{Server, Upstream, apt, dnf};
 use crate::support::Site;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use vzpkg_tests::deb_writer::Deb;
-use vzpkg_tests::tools::DAY;
+use vzpkg_tests::http_server::HttpServer;
+use vzpkg_tests::keys::TestKey;
+use vzpkg_tests::rpm_writer::Rpm;
+use vzpkg_tests::tools::{DAY, EPOCH};
+use vzpkg_tests::yum_repo::YumRepo;
 
 /// nginx that serves `/m/` from what the mirror publishes, until it is dropped.
 struct Nginx {
@@ -117,4 +121,54 @@ fn privileged_real_apt_reads_every_state_through_nginx() {
         site.vzpkg(words).ok();
         assert_eq!(offered(&client), version, "{words:?}");
     }
+}
+
+/// The content of the one file of `hello` that a new client has installed.
+fn installed(client: &Path, url: &str, key: &Path) -> String {
+    drop(fs::remove_dir_all(client));
+    dnf(client, url, key, &["install", "hello"]);
+    fs::read_to_string(client.join("root/usr/share/hello")).unwrap()
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_real_dnf_installs_from_every_state() {
+    let site = Site::new();
+    let key = TestKey::new("packager");
+    let mut repo = YumRepo::new(site.path("upstream"));
+    let package = |version: &str| {
+        let hello = Rpm::new("hello", version, "1");
+        let hello = hello.file("/usr/share/hello", 0o644, version.as_bytes());
+        hello.build(&site.path("rpms"))
+    };
+    repo.add(&package("1.0"));
+    repo.publish(&key);
+    let upstream = HttpServer::serve(repo.root());
+    let keyring = site.path("packager.asc");
+    fs::write(&keyring, key.armored()).unwrap();
+    let words = ["mirror", "add", "m", &upstream.url(), "--keyring"];
+    let words = [&words[..], &[keyring.to_str().unwrap()]].concat();
+    site.vzpkg(&words).ok();
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    site.vzpkg(&["mirror", "snapshot", "m", "--as", "first"])
+        .ok();
+    let (nginx, own) = (Nginx::new(&site), Server::new(&site));
+    let client = site.path("client");
+    let see = |version: &str| {
+        for server in [&nginx.url, &own.url] {
+            let url = format!("{server}/m");
+            assert_eq!(installed(&client, &url, &keyring), version, "{url}");
+        }
+    };
+    see("1.0");
+    repo.add(&package("2.0"));
+    repo.revision = EPOCH + DAY;
+    repo.publish(&key);
+    site.vzpkg(&["mirror", "sync", "m"]).ok();
+    see("2.0");
+    site.vzpkg(&["mirror", "publish", "m@first"]).ok();
+    see("1.0");
+    site.vzpkg(&["mirror", "publish", "m"]).ok();
+    site.vzpkg(&["mirror", "rollback", "m"]).ok();
+    see("1.0");
 }
