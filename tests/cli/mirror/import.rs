@@ -91,7 +91,7 @@ fn privileged_real_dnf_installs_from_a_folder_of_rpms() {
         .file("/usr/bin/app", 0o755, b"#!/bin/false\n")
         .build(&folder);
     site.vzpkg(&["mirror", "sync", "own"]).ok();
-    dnf(&client, &url, &key, &["upgrade"]);
+    dnf(&client, &url, &key, &["upgrade", "--refresh"]);
     let now = fs::read_to_string(client.join("root/usr/bin/app")).unwrap();
     assert_eq!(now, "#!/bin/false\n");
 }
