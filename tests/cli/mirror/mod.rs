@@ -15,8 +15,6 @@ use vzpkg_tests::apt_repo::AptRepo;
 use vzpkg_tests::deb_writer::Deb;
 use vzpkg_tests::http_server::{Fault, HttpServer, Times};
 use vzpkg_tests::keys::TestKey;
-use vzpkg_tests::rpm_writer::Rpm;
-use vzpkg_tests::yum_repo::YumRepo;
 
 /// Instants at which a sync is killed; `VZPKG_KILLS` says another number.
 const KILLS: u64 = 40;
