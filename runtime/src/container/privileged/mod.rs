@@ -4,6 +4,7 @@
 //! true of a container does not depend on how the kernel shows its version.
 
 mod dead_runs;
+mod isolation;
 mod life;
 mod node;
 mod relink;
