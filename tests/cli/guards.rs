@@ -83,11 +83,11 @@ fn privileged_who_waits_for_metadata_says_so_and_goes_on() {
         .open(lock)
         .unwrap();
     guard.lock().unwrap();
-    write!(&guard, "{}", std::process::id()).unwrap();
+    write!(&guard, "{}\nvzpkg update all\n", std::process::id()).unwrap();
 
     let mut child = tiny.begin(&["update-metadata", TINY]);
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let wanted = format!("waiting for process {}", std::process::id());
+    let wanted = format!("waiting for pid {}: vzpkg update all", std::process::id());
     assert!(said.any(|line| line.unwrap().contains(&wanted)));
     guard.unlock().unwrap();
     let rest: Vec<String> = said.map(Result::unwrap).collect();
