@@ -63,7 +63,7 @@ printf '| mmdebstrap from nothing | %.2f s | %s |\n' "$new" "$(ratio "$new" "$up
 awk -v a="$(median nothing.csv nothing)" -v b="$(median rollback.csv rollback)" \
     'BEGIN { printf "\nUpdate with nothing to do: %.0f ms. Rollback of a template: %.1f ms.\n", a * 1000, b * 1000 }'
 
-# Twelve successive versions: every package of the tree is a version later in one of them.
+# Twelve successive versions: most packages are a version later in one of them, with the same contents.
 space() { du -s --block-size=1024 "$root/store" | cut -f1; }
 echo 'keep-last = 1000' >keep.toml
 eval "$(aside "$root")"; cp -a base "$root"
@@ -81,5 +81,5 @@ for group in $(seq 0 11); do
     VZPKG_CONFIG=$WORK/keep.toml $vz update "$template" --refresh || [ $? = 10 ]
 done
 twelve=$(space)
-printf '\nSpace of %s successive versions: %s of one.\n' \
+printf '\nSpace of %s successive versions, whose records change and contents do not: %s of one.\n' \
     "$($vz history "$template" --format json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["versions"]))')" "$(ratio "$twelve" "$one")"
