@@ -46,7 +46,7 @@ pub struct SurroundingOptions {
     /// Set a variable for process 1 and everything run in the container: NAME=VALUE
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Show a directory or file of this node inside: SOURCE:TARGET[:ro], or type=bind,source=SOURCE,target=TARGET[,ro]
+    /// Show a directory or file of this node inside: `SOURCE:TARGET[:ro]`, or `type=bind,source=SOURCE,target=TARGET[,ro]`
     ///
     /// Both paths are absolute. Ids are not translated: what the container's root may write belongs to the first of its
     /// ids on this node, which `ct info` prints.
