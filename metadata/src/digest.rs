@@ -34,6 +34,25 @@ impl Digest {
         Self::from_value(&digest(&SHA256, data))
     }
 
+    /// Hashes all that a reader has, in pieces of 128 KiB; also says how many bytes that were.
+    ///
+    /// # Errors
+    /// What the reader says; being interrupted is none.
+    pub fn of_reader(mut reader: impl io::Read) -> io::Result<(Self, u64)> {
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0_u8; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let length = hasher.length();
+        Ok((hasher.finish(), length))
+    }
+
     fn from_value(value: &aws_lc_rs::digest::Digest) -> Self {
         let mut bytes = [0; 32];
         // Both have 32 bytes: SHA-256 has no other length.

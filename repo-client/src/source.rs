@@ -230,6 +230,18 @@ pub(crate) fn shown(text: &str) -> String {
         .collect()
 }
 
+/// A failure for a message about going on: with its causes, on one line.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    shown(&text)
+}
+
 /// An address for a message, without user name and password also where it is none that can be parsed: everything up to
 /// the last `@` may be one of them.
 pub(crate) fn shown_address(text: &str) -> String {

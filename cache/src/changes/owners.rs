@@ -2,10 +2,10 @@
 //! own. Known where dpkg keeps lists; of an rpm database nothing is read.
 
 use super::ChangesInput;
-use crate::merge::{MergeError, RECORD_BYTES, STATUS, conffiles, field, listed, paragraphs};
+use crate::merge::{
+    MergeError, RECORD_BYTES, STATUS, conffiles, field, listed, paragraphs, read_record,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read as _};
-use vzpkg_metadata::tree::NodeKind;
 use vzpkg_metadata::{Family, RelPath};
 use vzpkg_runtime::container::UpperKind;
 
@@ -31,7 +31,7 @@ impl Owners {
         let (Family::Deb, Ok(status)) = (input.family, STATUS.parse()) else {
             return Ok(owners);
         };
-        let template = of_tree(input, &status)?;
+        let template = read_record(input.objects, &status, input.tree.node(&status))?;
         for paragraph in paragraphs(&template) {
             owners.conffiles.extend(conffiles(paragraph));
         }
@@ -65,7 +65,7 @@ impl Owners {
             let name = stem.split(|&byte| byte == b':').next().unwrap_or_default();
             let bytes = match of_upper(input, list)? {
                 Some(bytes) => bytes,
-                None => of_tree(input, list)?,
+                None => read_record(input.objects, list, input.tree.node(list))?,
             };
             let paths = listed(input.tree, &bytes);
             if own.contains(name) {
@@ -119,27 +119,4 @@ fn of_upper(input: &ChangesInput<'_>, path: &RelPath) -> Result<Option<Vec<u8>>,
         path: path.clone(),
         source,
     })
-}
-
-/// The bytes of a file of the tree; nothing for anything else.
-fn of_tree(input: &ChangesInput<'_>, path: &RelPath) -> Result<Vec<u8>, MergeError> {
-    let Some(NodeKind::File { digest, size }) = input.tree.node(path).map(|node| &node.kind) else {
-        return Ok(Vec::new());
-    };
-    let mut bytes = Vec::new();
-    if *size == 0 {
-        return Ok(bytes);
-    }
-    let opened = input.objects.open(digest);
-    let read = opened.and_then(|object| object.take(RECORD_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(read) if read as u64 <= RECORD_BYTES => Ok(bytes),
-        other => Err(MergeError::Object {
-            digest: *digest,
-            path: path.clone(),
-            source: other
-                .err()
-                .unwrap_or_else(|| io::ErrorKind::FileTooLarge.into()),
-        }),
-    }
 }

@@ -6,10 +6,9 @@
 use super::deb::{self, DebError};
 use super::rpm::{RpmError, index};
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _};
+use std::io::{BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::apt::control;
-use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::{Digest, Family};
 
@@ -71,7 +70,8 @@ pub fn describe(family: Family, path: &Path, location: &str) -> Result<Described
     let file = File::open(path).map_err(FileError::on("open", path))?;
     let metadata = file.metadata().map_err(FileError::on("inspect", path))?;
     let mut file = BufReader::with_capacity(128 << 10, file);
-    let (digest, size) = hashed(&mut file, path)?;
+    let hashed = Digest::of_reader(&mut file);
+    let (digest, size) = hashed.map_err(FileError::on("read", path))?;
     file.rewind().map_err(FileError::on("read", path))?;
     let (package, texts) = match family {
         Family::Deb => {
@@ -106,22 +106,6 @@ pub fn describe(family: Family, path: &Path, location: &str) -> Result<Described
         package,
         texts,
     })
-}
-
-fn hashed(file: &mut BufReader<File>, path: &Path) -> Result<(Digest, u64), FileError> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0_u8; 128 << 10];
-    loop {
-        let read = file
-            .read(&mut buffer)
-            .map_err(FileError::on("read", path))?;
-        match buffer.get(..read) {
-            None | Some([]) => break,
-            Some(chunk) => hasher.update(chunk),
-        }
-    }
-    let size = hasher.length();
-    Ok((hasher.finish(), size))
 }
 
 type Words = ([String; 3], Vec<String>);

@@ -2,6 +2,7 @@
 //! carried out, makes the directories they need, and drops those that nothing private is left in.
 
 use super::judge::same_meta;
+use super::records::read_record;
 use super::view::Views;
 use super::{
     Again, Blobs, Decision, Merge, MergeError, MergeInput, MergeReport, Obstacle, RECORD_BYTES,
@@ -9,7 +10,6 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{self, Read as _};
 use vzpkg_metadata::tree::{Meta, Node, NodeKind};
 use vzpkg_metadata::{Digest, RelPath, Timestamp};
 use vzpkg_runtime::container::{
@@ -108,22 +108,7 @@ impl<'a> Draft<'a> {
         path: &RelPath,
         node: Option<&Node>,
     ) -> Result<Vec<u8>, MergeError> {
-        let Some(NodeKind::File { digest, .. }) = node.map(|node| &node.kind) else {
-            return Ok(Vec::new());
-        };
-        let mut bytes = Vec::new();
-        let opened = self.input.objects.open(digest);
-        let read = opened.and_then(|object| object.take(RECORD_BYTES + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(read) if read as u64 <= RECORD_BYTES => Ok(bytes),
-            other => Err(MergeError::Object {
-                digest: *digest,
-                path: path.clone(),
-                source: other
-                    .err()
-                    .unwrap_or_else(|| io::ErrorKind::FileTooLarge.into()),
-            }),
-        }
+        read_record(self.input.objects, path, node)
     }
 
     /// What was private at `path` before the relink that is rolled back, if that changed it.

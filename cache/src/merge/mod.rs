@@ -31,7 +31,7 @@ mod tests;
 
 pub(crate) use packages::{STATUS, conffiles};
 pub use records::RecordConflict;
-pub(crate) use records::{field, is_record, paragraphs};
+pub(crate) use records::{field, is_record, paragraphs, read_record};
 pub(crate) use state::{is_managers, is_place, listed};
 
 use std::collections::BTreeMap;

@@ -6,9 +6,10 @@
 
 use super::judge::{differ, merged_meta};
 use super::packages::STATUS;
-use super::{Decision, MergeError, Obstacle, draft::Draft};
+use super::{Decision, MergeError, ObjectSource, Obstacle, RECORD_BYTES, draft::Draft};
 use std::collections::{BTreeMap, BTreeSet};
-use vzpkg_metadata::tree::NodeKind;
+use std::io::{self, Read as _};
+use vzpkg_metadata::tree::{Node, NodeKind};
 use vzpkg_metadata::{Family, RelPath};
 use vzpkg_runtime::container::UpperKind;
 
@@ -88,6 +89,33 @@ const FILES: [(&str, Format, Option<Family>); 13] = [
 
 /// Lists of packages that wait for a trigger, one file for each trigger.
 const TRIGGERS: &str = "var/lib/dpkg/triggers";
+
+/// All bytes of a regular file of a version; nothing for anything else.
+///
+/// # Errors
+/// [`MergeError::Object`], also where it is longer than any record is.
+pub(crate) fn read_record(
+    objects: &dyn ObjectSource,
+    path: &RelPath,
+    node: Option<&Node>,
+) -> Result<Vec<u8>, MergeError> {
+    let Some(NodeKind::File { digest, .. }) = node.map(|node| &node.kind) else {
+        return Ok(Vec::new());
+    };
+    let mut bytes = Vec::new();
+    let opened = objects.open(digest);
+    let read = opened.and_then(|object| object.take(RECORD_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(read) if read as u64 <= RECORD_BYTES => Ok(bytes),
+        other => Err(MergeError::Object {
+            digest: *digest,
+            path: path.clone(),
+            source: other
+                .err()
+                .unwrap_or_else(|| io::ErrorKind::FileTooLarge.into()),
+        }),
+    }
+}
 
 /// Whether a path is merged record by record.
 pub(crate) fn is_record(path: &RelPath) -> bool {

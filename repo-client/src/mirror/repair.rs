@@ -93,7 +93,7 @@ fn bring(
         &mut take,
         move |entries, stop| match again(&context, stop, &places, &entries) {
             Err(MirrorError::Fetch(FetchError::Cancelled)) => Err(FetchError::Cancelled.into()),
-            other => Ok(other.err().map(|error| told(&error))),
+            other => Ok(other.err().map(|error| source::told(&error))),
         },
     );
     done.unwrap_or(Err(FetchError::Cancelled.into()))?;
@@ -114,15 +114,4 @@ fn again(
         places.check_signature(&item.target, entry, context.options.now)?;
     }
     Ok(())
-}
-
-fn told(error: &MirrorError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    source::shown(&text)
 }

@@ -37,14 +37,7 @@ pub(super) struct Job<'a> {
 impl Work<'_> {
     /// Tells that an address was passed over for the next.
     pub(super) fn passed_over(&self, error: &RepositoryError) {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        let text = format!("{}; trying the next address", source::shown(&text));
+        let text = format!("{}; trying the next address", source::told(error));
         self.context.reporter.message(&text);
     }
 }

@@ -1,10 +1,8 @@
 //! The check of a package file on every read: its size and SHA-256 against what the signed index says.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::Digest;
-use vzpkg_metadata::digest::Hasher;
 use vzpkg_metadata::durable::FileError;
 
 /// Why a file is not the one that was signed.
@@ -40,7 +38,7 @@ pub enum FileCheckError {
 /// # Errors
 /// [`FileCheckError`] by what is different.
 pub fn verify_file(path: &Path, expected: &Digest, size: u64) -> Result<(), FileCheckError> {
-    let mut file = File::open(path).map_err(FileError::on("open", path))?;
+    let file = File::open(path).map_err(FileError::on("open", path))?;
     let metadata = file.metadata().map_err(FileError::on("inspect", path))?;
     if metadata.len() != size {
         return Err(FileCheckError::Size {
@@ -49,18 +47,7 @@ pub fn verify_file(path: &Path, expected: &Digest, size: u64) -> Result<(), File
             found: metadata.len(),
         });
     }
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0_u8; 128 << 10];
-    loop {
-        let read = file
-            .read(&mut buffer)
-            .map_err(FileError::on("read", path))?;
-        match buffer.get(..read) {
-            None | Some([]) => break,
-            Some(chunk) => hasher.update(chunk),
-        }
-    }
-    let found = hasher.finish();
+    let (found, _) = Digest::of_reader(&file).map_err(FileError::on("read", path))?;
     if found == *expected {
         Ok(())
     } else {

@@ -99,21 +99,13 @@ pub(super) fn ask(
         if left.is_empty() {
             return Err(first.unwrap_or(problem));
         }
-        let text = format!("{base}: {}; trying the next mirror", one_line(&problem));
+        let text = format!(
+            "{base}: {}; trying the next mirror",
+            crate::source::told(&problem)
+        );
         work.context.reporter.message(&text);
         first = first.or(Some(problem));
     }
-}
-
-fn one_line(problem: &RepositoryProblem) -> String {
-    let mut text = problem.to_string();
-    let mut cause = std::error::Error::source(problem);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    crate::source::shown(&text)
 }
 
 /// Fetches `repomd.xml`, and its signature from the same mirror. `None`: it has not changed.

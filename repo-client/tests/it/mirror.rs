@@ -118,24 +118,28 @@ pub(crate) fn name() -> MirrorName {
 }
 
 pub(crate) fn config(urls: &[String], key: &TestKey) -> MirrorConfig {
+    MirrorConfig::new(vec![part(urls, key, &["en"])]).unwrap()
+}
+
+/// All of the archive at these addresses, with translations into these languages.
+pub(crate) fn part(urls: &[String], key: &TestKey, languages: &[&str]) -> Part {
     let upstream = Upstream::Apt(AptUpstream {
         urls: urls.to_vec(),
         suites: vec!["stable".into()],
         components: vec!["main".into()],
         architectures: vec!["amd64".parse().unwrap()],
-        languages: vec!["en".into()],
+        languages: languages.iter().map(ToString::to_string).collect(),
     });
     let keys = vec![Pin {
         fingerprint: fingerprint(key),
         places: vec!["key.asc".into()],
     }];
-    MirrorConfig::new(vec![Part {
+    Part {
         directory: String::new(),
         upstream,
         keys,
         trust: Trust::default(),
-    }])
-    .unwrap()
+    }
 }
 
 pub(crate) fn version(name: &str, version: &str) -> (String, String) {

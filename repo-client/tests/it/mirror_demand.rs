@@ -1,11 +1,10 @@
 //! A mirror that brings nothing by itself, behind a server that fetches what clients ask for.
 
-use crate::mirror::{Node, name};
+use crate::mirror::{Node, name, part};
 use crate::mirror_serve::Running;
-use crate::support::fingerprint;
 use std::fs;
 use std::time::Duration;
-use vzpkg_repo_client::mirror::{AptUpstream, MirrorConfig, Part, Pin, Selection, Trust, Upstream};
+use vzpkg_repo_client::mirror::{MirrorConfig, Selection};
 use vzpkg_tests::http_server::{Fault, Times};
 
 const HELLO: &str = "/m/pool/main/hello_1.0_all.deb";
@@ -15,26 +14,9 @@ const TOOL: &str = "/m/pool/main/tool_2.0-1_all.deb";
 fn node() -> Node {
     let node = Node::new();
     node.mirrors().remove(&name()).unwrap();
-    let upstream = Upstream::Apt(AptUpstream {
-        urls: vec![node.archive.server.url()],
-        suites: vec!["stable".into()],
-        components: vec!["main".into()],
-        architectures: vec!["amd64".parse().unwrap()],
-        languages: Vec::new(),
-    });
-    let part = Part {
-        directory: String::new(),
-        upstream,
-        keys: vec![Pin {
-            fingerprint: fingerprint(&node.archive.key),
-            places: vec!["key.asc".into()],
-        }],
-        trust: Trust {
-            // The server goes by the machine's clock.
-            ignore_valid_until: true,
-            ..Trust::default()
-        },
-    };
+    let mut part = part(&[node.archive.server.url()], &node.archive.key, &[]);
+    // The server goes by the machine's clock.
+    part.trust.ignore_valid_until = true;
     let config = MirrorConfig::new(vec![part]).unwrap();
     let config = config.with_selection(Selection {
         on_demand: true,

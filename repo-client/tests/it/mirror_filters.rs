@@ -1,7 +1,7 @@
 //! Mirrors that bring a part of their upstream: what filters choose, and what the published tree then holds.
 
-use crate::mirror::{Node, name};
-use crate::support::{arch, chain, fingerprint, line, pin};
+use crate::mirror::{Node, name, part};
+use crate::support::{arch, chain, line, pin};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -9,10 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use vzpkg_metadata::{Digest, MirrorName, TemplateName};
 use vzpkg_repo_client::Client;
-use vzpkg_repo_client::mirror::{
-    AptUpstream, Chooser, MirrorConfig, MirrorError, Mirrors, Part, Pin, Selection, Synced, Trust,
-    Upstream,
-};
+use vzpkg_repo_client::mirror::{Chooser, MirrorConfig, MirrorError, Mirrors, Selection, Synced};
 use vzpkg_tests::deb_writer::Deb;
 use vzpkg_tests::tools::EPOCH;
 
@@ -49,22 +46,7 @@ fn node(selection: Selection) -> Node {
     }
     node.archive.repo.publish(&node.archive.key);
     node.mirrors().remove(&name()).unwrap();
-    let upstream = Upstream::Apt(AptUpstream {
-        urls: vec![node.archive.server.url()],
-        suites: vec!["stable".into()],
-        components: vec!["main".into()],
-        architectures: vec!["amd64".parse().unwrap()],
-        languages: Vec::new(),
-    });
-    let part = Part {
-        directory: String::new(),
-        upstream,
-        keys: vec![Pin {
-            fingerprint: fingerprint(&node.archive.key),
-            places: vec!["key.asc".into()],
-        }],
-        trust: Trust::default(),
-    };
+    let part = part(&[node.archive.server.url()], &node.archive.key, &[]);
     let config = MirrorConfig::new(vec![part]).unwrap();
     let config = config.with_selection(selection);
     node.add(&config, &node.archive.key).unwrap();

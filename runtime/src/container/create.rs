@@ -102,11 +102,7 @@ impl Staged {
                 let syncing = thread::spawn(move || durable::sync_parent(&private));
                 Ok(Placed { syncing })
             }
-            // A private area is never empty, so the kernel refuses to rename over another one.
-            Err(error) if is_occupied(&error.source) => {
-                Err(ContainerError::Exists(ContainerId::clone(&self.paths.id)))
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(not_placed(&self.paths.id, error)),
         }
     }
 }
@@ -241,11 +237,15 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), FileError> {
         .map_err(FileError::on("create directory", path))
 }
 
-pub(super) fn is_occupied(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
-    )
+/// Why a private area could not be renamed into its place. None is ever empty, so the kernel refuses to rename over
+/// another one.
+pub(super) fn not_placed(id: &ContainerId, error: FileError) -> ContainerError {
+    match error.source.kind() {
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => {
+            ContainerError::Exists(id.clone())
+        }
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]

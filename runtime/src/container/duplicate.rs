@@ -2,7 +2,7 @@
 //! is made new ([`super::create()`]).
 
 use super::copy::{Treatment, copy};
-use super::create::{is_occupied, staging};
+use super::create::{not_placed, staging};
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
 use super::{Config, ContainerError, ContainerPaths, leftovers, prepare};
@@ -41,7 +41,7 @@ pub fn duplicate(
         prepare::copy(from, &staged)?;
         config.write(&staged.config())?;
         sync(&staging)?;
-        put_in_place(&staging, to)
+        durable::publish(&staging, &to.private).map_err(|error| not_placed(&to.id, error))
     };
     let made = fill();
     if made.is_err() {
@@ -71,13 +71,6 @@ pub fn rename(from: &ContainerPaths, to: &ContainerPaths) -> Result<(), Containe
             Err(FileError::on("remove", &from.root)(error).into())
         }
         _ => Ok(()),
-    }
-}
-
-fn put_in_place(staging: &Path, to: &ContainerPaths) -> Result<(), ContainerError> {
-    match durable::publish(staging, &to.private) {
-        Err(error) if is_occupied(&error.source) => Err(ContainerError::Exists(to.id.clone())),
-        other => Ok(other?),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The edge: what a failed command is, and which exit code that makes. [`libraries`] maps the errors of every crate.
 
+mod containers;
 mod libraries;
 
 use std::error::Error;

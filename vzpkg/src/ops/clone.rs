@@ -10,7 +10,6 @@ use vzpkg_cache::tree::normalize::{self, Why};
 use vzpkg_metadata::{ContainerId, RelPath};
 use vzpkg_runtime::container::{
     self, Config, ContainerError, ContainerPaths, PrivateSource as _, Treatment, UpperDir,
-    UserNamespace,
 };
 use vzpkg_runtime::oci::OciRuntime;
 
@@ -53,10 +52,10 @@ pub(crate) fn clone(
         created: context.clock.now,
         ..row.clone()
     };
-    let made = match row.first_uid {
-        0 => store.db.insert_container(&wanted).map(|()| wanted),
-        _ => store.db.insert_container_with_ids(&wanted),
-    }?;
+    let own_ids = row.first_uid != 0;
+    let made = store
+        .db
+        .insert_container_beside(&wanted, own_ids, ContainerRow::clone)?;
     let copied = copy(context, store, &row, &made, hostname, runtime);
     copied.inspect_err(|_| drop(store.db.remove_container(to)))
 }
@@ -82,10 +81,7 @@ fn copy(
             None if old.hostname == row.id.as_str() => made.id.to_string(),
             None => old.hostname.clone(),
         },
-        user_namespace: match made.first_uid {
-            0 => UserNamespace::Host,
-            first_id => UserNamespace::Private { first_id },
-        },
+        user_namespace: containers::user_namespace(made),
         ..old.clone()
     };
     let fills = fills(&from, &old.hostname, &config.hostname)?;

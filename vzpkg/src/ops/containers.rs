@@ -99,8 +99,16 @@ pub(crate) fn lower(
     Ok((tier, store.lower(tree, tier)?))
 }
 
-/// Makes the private area of a container beside its place: its ids, and the tree it is linked to, are the row's. `shape`
-/// changes its configuration before.
+/// The ids of a container, as its row has them.
+pub(crate) const fn user_namespace(row: &ContainerRow) -> UserNamespace {
+    match row.first_uid {
+        0 => UserNamespace::Host,
+        first_id => UserNamespace::Private { first_id },
+    }
+}
+
+/// Makes the private area of a container beside its place, with the configuration that is wanted; its ids, and the tree
+/// it is linked to, are the row's.
 ///
 /// # Errors
 /// What the store or the file system says; the row stays.
@@ -109,14 +117,12 @@ pub(crate) fn stage(
     store: &Store,
     template: &Template,
     row: &ContainerRow,
-    shape: impl FnOnce(&mut Config),
+    wanted: &Config,
 ) -> CommandResult<Staged> {
-    let user_namespace = match row.first_uid {
-        0 => UserNamespace::Host,
-        first_id => UserNamespace::Private { first_id },
+    let config = Config {
+        user_namespace: user_namespace(row),
+        ..wanted.clone()
     };
-    let mut config = Config::new(row.id.clone(), context.clock.now, user_namespace);
-    shape(&mut config);
     let machine_id = node_files::new_machine_id()?;
     let files: Vec<NodeFile> = node_files::of(template, &config.hostname, Some(&machine_id))
         .into_iter()

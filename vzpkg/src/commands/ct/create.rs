@@ -91,13 +91,7 @@ fn create(
     let row = new_row(context, id, version, arguments)?;
     let own_ids = arguments.user_namespace == UserNamespace::Private;
     let staged = store.db.insert_container_beside(&row, own_ids, |row| {
-        containers::stage(context, store, &template, row, |config| {
-            let user_namespace = config.user_namespace;
-            *config = Config {
-                user_namespace,
-                ..wanted.clone()
-            };
-        })
+        containers::stage(context, store, &template, row, wanted)
     })?;
     let placed = staged.and_then(|staged| Ok(staged.put_in_place()?));
     placed.inspect_err(|_| drop(store.db.remove_container(id)))

@@ -110,8 +110,9 @@ impl Trial<'_> {
             first_uid: 0,
             created: context.clock.now,
         })?;
-        let alone = |config: &mut Config| config.network = Network::None;
-        containers::stage(context, store, template, &row, alone)?
+        let mut alone = Config::new(id.clone(), row.created, containers::user_namespace(&row));
+        alone.network = Network::None;
+        containers::stage(context, store, template, &row, &alone)?
             .put_in_place()?
             .settle()?;
         containers::start(context, store, id, self.runtime, |_| Ok(()))?;
