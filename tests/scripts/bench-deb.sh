@@ -7,13 +7,7 @@ set -euo pipefail
 cd "$WORK"
 template=debian-13-x86_64-minimal
 root=$WORK/vz
-aside() { echo "[ ! -e $1 ] || mv $1 \$(mktemp -d $WORK/old.XXXXXX)/"; }
-# Measures; every command must succeed, and what a failed one said is shown.
-measure() {
-    hyperfine --runs "$RUNS" --warmup 1 --show-output --export-csv "$1" "${@:2}" >measure.log 2>&1 ||
-        { tail -40 measure.log >&2; echo "NOT MEASURED: a command failed" >&2; exit 1; }
-}
-median() { awk -F, -v name="$2" '$1 == name { print $4; found = 1 } END { exit !found }' "$1"; }
+. "$(dirname "$(realpath "$0")")/bench-lib.sh"
 packages_in() { dpkg-query --admindir "$1/var/lib/dpkg" -W -f '${Package} ${Version} ${db:Status-Abbrev}\n' | sort; }
 
 # The packages once from the network, then a repository of exactly these on disk. mmdebstrap finds the Essential ones
@@ -23,9 +17,7 @@ mkdir -p repo
 for deb in "$WORK"/fetch/packages/*.deb; do
     ln "$deb" "repo/$(dpkg-deb -W --showformat='${Package}_${Version}_${Architecture}.deb' "$deb" | tr : _)"
 done
-release=APT::FTPArchive::Release
-(cd repo && apt-ftparchive packages . >Packages && apt-ftparchive -o $release::Suite=trixie -o $release::Codename=trixie release . >../Release)
-mv Release repo/
+index repo
 cp -a "$WORK/fetch/template" template
 echo "[trusted=yes] file://$WORK/repo ./" >template/debian/13/x86_64/config/os/default/repositories
 
@@ -49,7 +41,7 @@ plain=$(median minbase.csv mmdebstrap) unsafe=$(median minbase.csv "mmdebstrap u
 best=$(printf '%s\n%s\n' "$plain" "$unsafe" | sort -g | head -1)
 echo; echo "### Debian 13 minbase, $count local packages, median of $RUNS"; echo
 echo "| | time | against mmdebstrap at its best |"; echo "|---|---:|---:|"
-row() { printf '| %s | %.2f s | %s |\n' "$1" "$2" "$(awk -v a="$best" -v b="$2" 'BEGIN { printf "%.1f×", a / b }')"; }
+row() { printf '| %s | %.2f s | %s |\n' "$1" "$2" "$(ratio "$best" "$2")"; }
 row "mmdebstrap --variant=minbase, to a directory" "$plain"
 row "the same with --dpkgopt=force-unsafe-io" "$unsafe"
 row "vzpkg create-cache, nothing imported" "$(median minbase.csv fresh)"

@@ -7,12 +7,7 @@ cd "$WORK"
 template=debian-13-x86_64-minimal
 root=$WORK/versions
 vz="$VZPKG --root $root -q"
-aside() { echo "[ ! -e $1 ] || mv $1 \$(mktemp -d $WORK/old.XXXXXX)/"; }
-measure() {
-    hyperfine --runs "$RUNS" --warmup 1 --show-output --export-csv "$1" "${@:2}" >measure.log 2>&1 ||
-        { tail -40 measure.log >&2; echo "NOT MEASURED: a command failed" >&2; exit 1; }
-}
-median() { awk -F, -v name="$2" '$1 == name { print $4; found = 1 } END { exit !found }' "$1"; }
+. "$(dirname "$(realpath "$0")")/bench-lib.sh"
 
 # A package of the repository once more, a version later.
 bump() { # PACKAGE SUFFIX DIRECTORY
@@ -21,10 +16,6 @@ bump() { # PACKAGE SUFFIX DIRECTORY
     local version; version=$(dpkg-deb -W --showformat='${Version}' "$old")
     sed -i "s/^Version: .*/Version: $version$2/" "unpacked/$1/DEBIAN/control"
     mkdir -p "$3"; dpkg-deb --root-owner-group -Znone -b "unpacked/$1" "$3" >/dev/null
-}
-index() { # DIRECTORY
-    local release=APT::FTPArchive::Release
-    (cd "$1" && apt-ftparchive packages . >Packages && apt-ftparchive -o $release::Suite=trixie -o $release::Codename=trixie release . >../Release && mv ../Release .)
 }
 use() { echo "[trusted=yes] file://$WORK/$1 ./" >"$root/template/debian/13/x86_64/config/os/default/repositories"; }
 
@@ -53,7 +44,6 @@ measure rollback.csv --shell=none \
     -n "rollback" --prepare "$vz rollback $template --to 2" "$vz rollback $template --to 1"
 $vz rollback "$template" --to 2
 
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f×", a / b }'; }
 update=$(median update.csv update) apt=$(median update.csv apt) new=$(median update.csv mmdebstrap)
 echo; echo "### Update of five of $(ls repo/*.deb | wc -l) packages, median of $RUNS"; echo
 echo "| | time | against vzpkg update |"; echo "|---|---:|---:|"
@@ -65,7 +55,6 @@ awk -v a="$(median nothing.csv nothing)" -v b="$(median rollback.csv rollback)" 
 
 # Twelve successive versions: most packages are a version later in one of them, with the same contents.
 space() { du -s --block-size=1024 "$root/store" | cut -f1; }
-echo 'keep-last = 1000' >keep.toml
 eval "$(aside "$root")"; cp -a base "$root"
 one=$(space)
 mapfile -t all < <(dpkg-query --admindir mm/var/lib/dpkg -W -f '${Package}\n' | sort)
@@ -78,7 +67,7 @@ for group in $(seq 0 11); do
         esac
     done
     index repo-12
-    VZPKG_CONFIG=$WORK/keep.toml $vz update "$template" --refresh || [ $? = 10 ]
+    $vz update "$template" --refresh || [ $? = 10 ]
 done
 twelve=$(space)
 printf '\nSpace of %s successive versions, whose records change and contents do not: %s of one.\n' \
