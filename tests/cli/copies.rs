@@ -208,3 +208,27 @@ fn privileged_a_copying_killed_at_random_instants_leaves_a_whole_copy_or_none() 
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// As after a database that was lost: the private area may be all that is left of a container.
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_private_area_that_no_row_names_is_left_alone() {
+    let tiny = tiny();
+    let lost = tiny.site.root().join("private/lost");
+    fs::create_dir_all(lost.join("upper/srv")).unwrap();
+    fs::write(lost.join("upper/srv/data"), "mine").unwrap();
+    for words in [
+        &["create", "lost", "--template", TEMPLATE] as &[&str],
+        &["clone", "web", "lost"],
+        &["rename", "web", "lost"],
+    ] {
+        let error = ct(&tiny, words).fails_with(1);
+        assert!(error.contains("knows no container `lost`"), "{error}");
+        assert!(error.contains("mv "), "{error}");
+    }
+    assert_eq!(
+        fs::read_to_string(lost.join("upper/srv/data")).unwrap(),
+        "mine"
+    );
+    assert_eq!(names(&tiny), ["web"]);
+}

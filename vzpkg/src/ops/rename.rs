@@ -138,11 +138,11 @@ pub(crate) fn finish(
     Ok(Some(from))
 }
 
-/// Makes a name free that no container has: a renaming from it is finished, and what a killed command left of its
-/// private area goes. The caller holds the guard of `id`.
+/// Makes a name free that no container has: a renaming from it is finished. The caller holds the guard of `id`.
 ///
 /// # Errors
-/// As [`finish`], and where the rubbish cannot be removed.
+/// As [`finish`]; [`Kind::Unmet`] where a private area has the name and no row: of a database that was lost. It may be
+/// all that is left of a container, so it is nobody's to remove but the user's.
 pub(crate) fn make_free(context: &Context, store: &Store, id: &ContainerId) -> CommandResult {
     for (container, entry) in store.db.journals()? {
         if old_name(&entry).as_ref() == Some(id) {
@@ -153,8 +153,12 @@ pub(crate) fn make_free(context: &Context, store: &Store, id: &ContainerId) -> C
     }
     let paths = containers::paths(context, store, id);
     if paths.private.exists() && !store.db.containers()?.iter().any(|row| row.id == *id) {
-        // Nobody's: no row names it.
-        container::destroy(&paths, &containers::runtime(context)?)?;
+        let private = paths.private.display();
+        let text =
+            format!("`{private}` is there already, and the database knows no container `{id}`");
+        return Err(CommandError::message(Kind::Unmet, text).hint(format!(
+            "keep it under another name: mv {private} {private}.lost"
+        )));
     }
     Ok(())
 }
