@@ -15,6 +15,7 @@ mod centos_update;
 mod changes;
 mod copies;
 mod crash;
+mod cut_short;
 mod debian;
 mod differences;
 mod dry_runs;

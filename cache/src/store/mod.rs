@@ -24,7 +24,7 @@ mod version;
 pub use builds::BuildDir;
 pub use db::{
     CachedTree, ContainerRow, Database, DatabaseError, Follow, Hold, IdClash, Salvaged,
-    TemplateRow, VersionRow, VersionState,
+    TemplateRow, Unsynced, VersionRow, VersionState,
 };
 pub use gc::{GcError, GcMode, GcOptions, GcReport, RemovedTree, Retention};
 pub use guard::{Guard, GuardError, GuardName, GuardReporter, Holder, SilentWait, Wait};

@@ -8,7 +8,7 @@ mod leftovers;
 mod tree;
 
 pub use leftovers::sweep;
-pub use tree::sync_tree;
+pub use tree::OpenTree;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -2,7 +2,9 @@
 //!
 //! The link is not here: its one truth is the state database ([`super::LinkJournal`]).
 
+use super::{ContainerError, ContainerPaths, settle};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::{ByteSize, ContainerId};
@@ -147,6 +149,23 @@ impl Config {
             user_namespace,
             limits: Limits::default(),
             binds: Vec::new(),
+        }
+    }
+
+    /// The configuration of a container.
+    ///
+    /// # Errors
+    /// [`ContainerError::NeverMade`]; [`ContainerError::Config`]
+    pub fn of(paths: &ContainerPaths) -> Result<Self, ContainerError> {
+        let Some(path) = settle::current(paths) else {
+            return Err(ContainerError::NeverMade(paths.id.clone()));
+        };
+        match Self::read(&path) {
+            // It has settled between the two calls.
+            Err(ConfigError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::read(&paths.config())?)
+            }
+            read => Ok(read?),
         }
     }
 

@@ -1,18 +1,17 @@
 //! `ct create`: a private area with node files and a configuration. Nothing is mounted and nothing runs.
 //!
 //! It is made beside its place and renamed into it, so that it is there whole or not at all. The disk is waited for in
-//! threads: what it makes durable here takes longer than everything else together.
+//! a thread, which has the last word ([`super::settle`]): it takes longer than everything else together.
 
+use super::settle::{Placed, unsettled};
 use super::{Config, ContainerError, ContainerPaths};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
-use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
+use vzpkg_metadata::durable::{self, FileError, OpenTree, STAGING_PREFIX};
 use vzpkg_metadata::{ContainerId, RelPath};
 
 /// A file that is this node's or this container's own and therefore no part of a version: apt and yum sources,
@@ -50,11 +49,13 @@ pub fn create(
     root: &RootDirectory,
     files: &[NodeFile],
 ) -> Result<(), ContainerError> {
-    stage(paths, config, root, files)?.put_in_place()?.settle()
+    stage(paths, config, root, files)?
+        .put_in_place(|| Ok(()))?
+        .settle()
 }
 
-/// As [`create`], but beside its place, and without waiting for the disk: a thread does, while the caller enters the
-/// container into its database.
+/// As [`create`], but beside its place, and without waiting for the disk: the caller enters the container into its
+/// database meanwhile.
 ///
 /// # Errors
 /// As [`create`].
@@ -67,14 +68,11 @@ pub fn stage(
     if paths.private.exists() {
         return Err(ContainerError::Exists(paths.id.clone()));
     }
-    let mut staged = Staged {
+    let staged = Staged {
         staging: staging(paths),
         paths: paths.clone(),
-        syncing: None,
     };
     fill(&staged.staging, paths, config, root, files)?;
-    let tree = staged.staging.clone();
-    staged.syncing = Some(thread::spawn(move || durable::sync_tree(&tree)));
     Ok(staged)
 }
 
@@ -84,58 +82,31 @@ pub fn stage(
 pub struct Staged {
     staging: PathBuf,
     paths: ContainerPaths,
-    syncing: Option<JoinHandle<Result<(), FileError>>>,
 }
 
 impl Staged {
-    /// Renames it into its place as soon as all of it is durable.
+    /// Renames it into its place, where it may be used while it becomes durable; so does the caller's record of it, by
+    /// `record`, which a thread calls. It has settled when both are.
     ///
     /// # Errors
     /// [`ContainerError::Exists`], [`ContainerError::File`]; nothing is left then.
-    pub fn put_in_place(mut self) -> Result<Placed, ContainerError> {
-        if let Some(syncing) = self.syncing.take() {
-            joined(syncing)?;
-        }
-        match durable::put_in_place_unsynced(&self.staging, &self.paths.private) {
-            Ok(()) => {
-                let private = self.paths.private.clone();
-                let syncing = thread::spawn(move || durable::sync_parent(&private));
-                Ok(Placed { syncing })
-            }
-            Err(error) => Err(not_placed(&self.paths.id, error)),
-        }
+    pub fn put_in_place(
+        self,
+        record: impl FnOnce() -> Result<(), FileError> + Send + 'static,
+    ) -> Result<Placed, ContainerError> {
+        let tree = OpenTree::open(&self.staging)?;
+        let unsettled = unsettled(&self.paths.private)?;
+        durable::put_in_place_unsynced(&self.staging, &self.paths.private)
+            .map_err(|error| not_placed(&self.paths.id, error))?;
+        Ok(Placed::new(&self.paths, tree, unsettled, record))
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(syncing) = self.syncing.take() {
-            drop(syncing.join());
-        }
         // Not there any more where it was put in place.
         drop(fs::remove_dir_all(&self.staging));
     }
-}
-
-/// A private area in its place, which may be used; a power loss may still undo it.
-#[derive(Debug)]
-#[must_use = "it is durable when it has settled"]
-pub struct Placed {
-    syncing: JoinHandle<Result<(), FileError>>,
-}
-
-impl Placed {
-    /// Waits until it is durable.
-    ///
-    /// # Errors
-    /// [`ContainerError::File`]
-    pub fn settle(self) -> Result<(), ContainerError> {
-        Ok(joined(self.syncing)?)
-    }
-}
-
-fn joined(thread: JoinHandle<Result<(), FileError>>) -> Result<(), FileError> {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// A directory beside the private area, with a name of this process alone.
@@ -170,7 +141,7 @@ fn fill(
         write(&upper.join(file.path.as_path()), file.mode, &file.content)?;
     }
     Ok(write(
-        &staged.config(),
+        &unsettled(staging)?,
         0o600,
         config.to_text()?.as_bytes(),
     )?)

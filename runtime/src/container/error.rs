@@ -13,6 +13,11 @@ pub enum ContainerError {
     /// There is no private area of this name.
     #[error("there is no container `{0}`")]
     Unknown(ContainerId),
+    /// Its private area has no configuration: the machine went down before all of it was durable, or it was lost.
+    #[error(
+        "container `{0}` was never finished: the machine went down while it was made, or its configuration is lost"
+    )]
+    NeverMade(ContainerId),
     /// There is one already.
     #[error("container `{0}` exists already")]
     Exists(ContainerId),

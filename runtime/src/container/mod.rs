@@ -5,7 +5,7 @@
 //! nothing prints. Every verb holds the container's guard ([`guard`]) and starts by clearing up what a crash left.
 //!
 //! ```text
-//! private/<ctid>/ct.toml            the configuration (config)
+//! private/<ctid>/ct.toml            the configuration (config); ct.toml.<boot id>: not yet durable (settle)
 //! private/<ctid>/console.log        what process 1 printed since the last start; console.log.1: in the run before
 //! private/<ctid>/upper/             the private changes, with the ids that the container sees
 //! private/<ctid>/work.<generation>/ overlayfs' own; a fresh one for each link
@@ -38,6 +38,7 @@ pub mod processes;
 pub mod relink;
 pub mod scan;
 pub mod set;
+pub mod settle;
 pub mod start;
 pub mod state;
 pub mod stop;
@@ -48,7 +49,7 @@ mod wire;
 
 pub use config::{Config, ConfigError, Network, UserNamespace};
 pub use copy::Treatment;
-pub use create::{NodeFile, Placed, RootDirectory, Staged, create, stage};
+pub use create::{NodeFile, RootDirectory, Staged, create, stage};
 pub use destroy::destroy;
 pub use duplicate::{duplicate, rename, stands_still};
 pub use error::ContainerError;
@@ -64,6 +65,7 @@ pub use relink::{
 };
 pub use scan::{UpperEntry, UpperKind, UpperScan};
 pub use set::{Changed, has_unsettled_limits, set, settle_limits};
+pub use settle::{Placed, discard, is_made, is_remains, is_unsettled, settle};
 pub use start::{StartSpec, start};
 pub use state::{ContainerState, RunState, state};
 pub use stop::{StopMode, stop};

@@ -30,7 +30,7 @@ pub fn set(
     runtime: &dyn OciRuntime,
 ) -> Result<Changed, ContainerError> {
     let _guard = ContainerGuard::take(paths)?;
-    let old = Config::read(&paths.config())?;
+    let old = Config::of(paths)?;
     let runs = state(paths, runtime)?.state != RunState::Stopped;
     if !runs || old.limits == config.limits {
         config.write(&paths.config())?;
@@ -67,7 +67,7 @@ pub fn settle_limits(
     let _guard = ContainerGuard::take(paths)?;
     // One that has ended has no limits any more.
     if state(paths, runtime)?.state != RunState::Stopped {
-        limit(paths, &Config::read(&paths.config())?)?;
+        limit(paths, &Config::of(paths)?)?;
     }
     let note = note(paths);
     fs::remove_file(&note).map_err(|error| FileError::on("remove", note)(error).into())

@@ -35,6 +35,10 @@ impl From<ContainerError> for CommandError {
                 let hint = format!("vzpkg ct start {id}");
                 Self::new(Kind::Unmet, error).hint(hint)
             }
+            ContainerError::NeverMade(ref id) => {
+                let hint = format!("remove what is there of it: vzpkg ct destroy {id}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
             ContainerError::Limit { .. } => Self::new(Kind::Unmet, error),
             ContainerError::Unknown(_) | ContainerError::Exists(_) | ContainerError::Running(_) => {
                 Self::new(Kind::Unmet, error)

@@ -41,10 +41,6 @@ pub(crate) fn clone(
     if context.settings.dry_run {
         return Ok(());
     }
-    if store.db.containers()?.iter().any(|row| row.id == *to) {
-        // What was never finished.
-        store.db.remove_container(to)?;
-    }
     let row = store.db.container(&row.id)?;
     let wanted = ContainerRow {
         id: to.clone(),
@@ -52,10 +48,12 @@ pub(crate) fn clone(
         created: context.clock.now,
         ..row.clone()
     };
-    let own_ids = row.first_uid != 0;
-    let made = store
-        .db
-        .insert_container_beside(&wanted, own_ids, ContainerRow::clone)?;
+    let made = if row.first_uid == 0 {
+        store.db.insert_container(&wanted)?;
+        wanted
+    } else {
+        store.db.insert_container_with_ids(&wanted)?
+    };
     let copied = copy(context, store, &row, &made, hostname, runtime);
     copied.inspect_err(|_| drop(store.db.remove_container(to)))
 }
@@ -72,7 +70,7 @@ fn copy(
         containers::paths(context, store, &row.id),
         containers::paths(context, store, &made.id),
     );
-    let old = Config::read(&from.config()).map_err(ContainerError::from)?;
+    let old = Config::of(&from)?;
     let config = Config {
         id: made.id.clone(),
         created: made.created,

@@ -1,10 +1,13 @@
 //! Garbage collection over all crates: each says what it still uses, the store removes the rest.
 
-use super::{mirrors, node};
+use super::{containers, mirrors, node};
 use crate::commands::Context;
 use crate::error::CommandResult;
+use std::collections::BTreeSet;
+use std::fs;
 use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Retention, Store};
-use vzpkg_metadata::{RootSet, durable};
+use vzpkg_metadata::{ContainerId, RootSet, durable};
+use vzpkg_runtime::container;
 
 /// Collects what no version, container, mount, build or mirror uses, and what killed commands left of private areas and of
 /// what they tried out.
@@ -26,8 +29,42 @@ pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> Command
         for directory in [store.layout.private_areas(), store.layout.store()] {
             durable::sweep(&directory)?;
         }
+        settle_or_sweep(context, store)?;
     }
     Ok(store.gc(&guard, &roots, options)?)
+}
+
+/// Makes private areas durable whose `ct create` was killed, and removes what a power loss left of those whose row it took
+/// as well.
+fn settle_or_sweep(context: &Context, store: &Store) -> CommandResult {
+    let known: BTreeSet<ContainerId> = store
+        .db
+        .containers()?
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
+    let entries = fs::read_dir(store.layout.private_areas())
+        .into_iter()
+        .flatten();
+    for entry in entries.flatten() {
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let paths = containers::paths(context, store, &id);
+        let known = known.contains(&id);
+        if known && container::is_unsettled(&paths) {
+            let _guard = node::guard(context, store, GuardName::Container(id))?;
+            container::settle(&paths)?;
+        } else if !known && container::is_remains(&paths) {
+            let _guard = node::guard(context, store, GuardName::Container(id))?;
+            container::discard(&paths)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the settings `keep-last` and `keep-days` ask for.

@@ -107,8 +107,7 @@ pub(crate) const fn user_namespace(row: &ContainerRow) -> UserNamespace {
     }
 }
 
-/// Makes the private area of a container beside its place, with the configuration that is wanted; its ids, and the tree
-/// it is linked to, are the row's.
+/// Makes the private area of a container beside its place, with this configuration, linked to the tree of its row.
 ///
 /// # Errors
 /// What the store or the file system says; the row stays.
@@ -117,12 +116,8 @@ pub(crate) fn stage(
     store: &Store,
     template: &Template,
     row: &ContainerRow,
-    wanted: &Config,
+    config: &Config,
 ) -> CommandResult<Staged> {
-    let config = Config {
-        user_namespace: user_namespace(row),
-        ..wanted.clone()
-    };
     let machine_id = node_files::new_machine_id()?;
     let files: Vec<NodeFile> = node_files::of(template, &config.hostname, Some(&machine_id))
         .into_iter()
@@ -134,7 +129,7 @@ pub(crate) fn stage(
         .collect();
     let root = store.images.root(&row.link)?;
     let paths = paths(context, store, &row.id);
-    Ok(container::stage(&paths, &config, &root, &files)?)
+    Ok(container::stage(&paths, config, &root, &files)?)
 }
 
 /// Paths in a container, as typed: `/etc/motd` or `etc/motd`.
@@ -193,9 +188,40 @@ pub(crate) fn start(
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     super::relink::recover(context, store, id)?;
     let row = store.db.container(id)?;
-    let paths = paths(context, store, id);
-    let mut config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let mut config = Config::of(&paths(context, store, id))?;
     shape(&mut config)?;
+    run(context, store, &row, &config, runtime)
+}
+
+/// As [`start`]; `None` for one that somebody else has started meanwhile.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn start_unless_running(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    runtime: &dyn OciRuntime,
+    shape: impl FnOnce(&mut Config) -> CommandResult,
+) -> CommandResult<Option<u32>> {
+    let started = start(context, store, id, runtime, shape);
+    match started {
+        Err(_) if state(context, store, id, runtime)?.state == RunState::Running => Ok(None),
+        started => started.map(Some),
+    }
+}
+
+/// Starts the container of `row`, which nothing was left half done of. The caller holds its guard.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn run(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    config: &Config,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<u32> {
     let (tier, lower) = lower(context, store, &row.link)?;
     let spec = StartSpec {
         tier,
@@ -203,7 +229,7 @@ pub(crate) fn start(
         generation: row.generation,
         shared: Some(shared_mounts(context)),
     };
-    let started = container::start(&paths, &config, &spec, runtime);
+    let started = container::start(&paths(context, store, &row.id), config, &spec, runtime);
     if let Err(ContainerError::Mount { .. }) = &started {
         // The kernel may have changed its mind since it was asked.
         rootfs::forget_probe(&store.layout.store(), &context.settings.run_directory);

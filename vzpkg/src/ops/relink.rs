@@ -109,7 +109,7 @@ pub(crate) fn trees_of_journal(entry: &str) -> Vec<Digest> {
     )
 }
 
-/// Finishes or forgets what an interrupted relink left. The caller holds the container's guard.
+/// Finishes or forgets what an interrupted relink, renaming, creation or change of limits left. The caller holds the container's guard.
 ///
 /// # Errors
 /// Where it cannot be finished.
@@ -120,6 +120,7 @@ pub(crate) fn recover(context: &Context, store: &Store, id: &ContainerId) -> Com
             "an interrupted renaming of {from} to {id} was finished"
         ));
     }
+    container::settle(&paths)?;
     settle_limits(context, &paths)?;
     let objects = StoreObjects(store);
     let journal = Journal(&store.db);
@@ -168,7 +169,7 @@ pub(crate) fn recover_if_cut_short(
 ) -> CommandResult {
     let paths = containers::paths(context, store, id);
     settle_limits(context, &paths)?;
-    if store.db.journal(id)?.is_none() {
+    if store.db.journal(id)?.is_none() && !container::is_unsettled(&paths) {
         return Ok(());
     }
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;

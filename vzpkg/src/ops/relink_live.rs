@@ -66,7 +66,7 @@ pub(crate) fn move_running(
     runtime: &dyn OciRuntime,
 ) -> CommandResult<(MergeReport, Live)> {
     let paths = containers::paths(context, store, &row.id);
-    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+    let config = Config::of(&paths)?;
     let mut journey = Journey {
         context,
         store,
@@ -377,7 +377,7 @@ pub(crate) fn recover(
         return Ok(recovered);
     }
     let runtime = containers::runtime(context)?;
-    let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+    let config = Config::of(paths)?;
     let row = store.db.container(&paths.id)?;
     let (tree, generation) = unfinished.unwrap_or((row.link, row.generation));
     let (tier, lower) = containers::lower(context, store, &tree)?;

@@ -76,18 +76,22 @@ pub(crate) fn is_free(
     area: &TemplateArea,
     id: &ContainerId,
 ) -> CommandResult {
-    if area.resolve(&id.as_str().parse()?).is_ok() {
+    if area.knows(&id.as_str().parse()?)? {
         let text = format!("`{id}` is the name of a template; a container may not have it");
         return Err(CommandError::message(Kind::Usage, text));
     }
-    let made = containers::paths(context, store, id).config().exists();
+    let made = container::is_made(&containers::paths(context, store, id));
     if made && store.db.containers()?.iter().any(|row| row.id == *id) {
-        let text = format!("container `{id}` exists already");
-        return Err(CommandError::message(Kind::Unmet, text).hint(format!(
-            "vzpkg ct info {id}, or remove it: vzpkg ct destroy {id}"
-        )));
+        return Err(taken(id));
     }
     Ok(())
+}
+
+fn taken(id: &ContainerId) -> CommandError {
+    let text = format!("container `{id}` exists already");
+    CommandError::message(Kind::Unmet, text).hint(format!(
+        "vzpkg ct info {id}, or remove it: vzpkg ct destroy {id}"
+    ))
 }
 
 /// Refuses a container that runs.
@@ -138,11 +142,13 @@ pub(crate) fn finish(
     Ok(Some(from))
 }
 
-/// Makes a name free that no container has: a renaming from it is finished. The caller holds the guard of `id`.
+/// Makes a name free that no container has: a renaming from it is finished, a row without a private area is removed, and
+/// so are the remains of one that a power loss took the row of. The caller holds the guard of `id`.
 ///
 /// # Errors
-/// As [`finish`]; [`Kind::Unmet`] where a private area has the name and no row: of a database that was lost. It may be
-/// all that is left of a container, so it is nobody's to remove but the user's.
+/// As [`finish`]; [`Kind::Unmet`] where somebody made it since it was looked for, where the machine went down before it
+/// was durable, and where a private area has the name and no row: of a database that was lost. It may be all that is left
+/// of a container, so it is nobody's to remove but the user's.
 pub(crate) fn make_free(context: &Context, store: &Store, id: &ContainerId) -> CommandResult {
     for (container, entry) in store.db.journals()? {
         if old_name(&entry).as_ref() == Some(id) {
@@ -152,7 +158,19 @@ pub(crate) fn make_free(context: &Context, store: &Store, id: &ContainerId) -> C
         }
     }
     let paths = containers::paths(context, store, id);
-    if paths.private.exists() && !store.db.containers()?.iter().any(|row| row.id == *id) {
+    if store.db.containers()?.iter().any(|row| row.id == *id) {
+        if container::is_made(&paths) {
+            return Err(taken(id));
+        }
+        if container::is_remains(&paths) {
+            return Err(container::ContainerError::NeverMade(id.clone()).into());
+        }
+        store.db.remove_container(id)?;
+    }
+    if container::is_remains(&paths) {
+        container::discard(&paths)?;
+    }
+    if paths.private.exists() {
         let private = paths.private.display();
         let text =
             format!("`{private}` is there already, and the database knows no container `{id}`");

@@ -6,7 +6,7 @@
 
 use super::session::{Session, value};
 use super::versions::changed_one;
-use super::{ContainerRow, Database, DatabaseError, Follow};
+use super::{ContainerRow, Database, DatabaseError, Follow, Unsynced};
 use rusqlite::params;
 use vzpkg_metadata::{ContainerId, PackageName, TemplateName};
 
@@ -126,6 +126,15 @@ impl Session<'_> {
         }
     }
 
+    fn insert_container_with_ids(&self, row: &ContainerRow) -> Result<ContainerRow, DatabaseError> {
+        let row = ContainerRow {
+            first_uid: self.free_id_range()?,
+            ..row.clone()
+        };
+        self.insert_container(&row)?;
+        Ok(row)
+    }
+
     fn free_id_range(&self) -> Result<u32, DatabaseError> {
         let taken: Vec<u32> = self.query(
             "SELECT first_uid FROM containers WHERE first_uid <> 0 ORDER BY first_uid",
@@ -177,27 +186,27 @@ impl Database {
         &self,
         row: &ContainerRow,
     ) -> Result<ContainerRow, DatabaseError> {
-        self.insert_container_beside(row, true, ContainerRow::clone)
+        self.write("add a container", |session| {
+            session.insert_container_with_ids(row)
+        })
     }
 
-    /// Adds a container, with a range of ids of its own if `ids`, and begins something that needs to know them before
-    /// its row is durable. While `begin` runs nobody else writes; its result is dropped where the row is not added.
+    /// Adds a container, with a range of ids of its own if `ids`, and does not wait for the disk: after a power loss
+    /// the row is there if the caller had synced it, else perhaps.
     ///
     /// # Errors
     /// [`DatabaseError::Exists`], [`DatabaseError::NoIdRange`].
-    pub fn insert_container_beside<T>(
+    pub fn insert_container_unsynced(
         &self,
         row: &ContainerRow,
         ids: bool,
-        begin: impl FnOnce(&ContainerRow) -> T,
-    ) -> Result<T, DatabaseError> {
-        self.write("add a container", |session| {
-            let mut row = row.clone();
+    ) -> Result<(ContainerRow, Unsynced), DatabaseError> {
+        self.write_unsynced("add a container", |session| {
             if ids {
-                row.first_uid = session.free_id_range()?;
+                return session.insert_container_with_ids(row);
             }
-            session.insert_container(&row)?;
-            Ok(begin(&row))
+            session.insert_container(row)?;
+            Ok(row.clone())
         })
     }
 

@@ -17,11 +17,13 @@ mod marks;
 mod rows;
 mod salvage;
 mod session;
+mod unsynced;
 mod versions;
 
 pub use error::{DatabaseError, IdClash};
 pub use rows::{CachedTree, ContainerRow, Follow, Hold, TemplateRow, VersionRow, VersionState};
 pub use salvage::Salvaged;
+pub use unsynced::Unsynced;
 
 use super::Access;
 use super::guard::{Guard, GuardName, SilentWait, Wait};
@@ -59,9 +61,7 @@ pub struct Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        let long = fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES);
+        let long = fs::metadata(log_of(&self.path)).is_ok_and(|log| log.len() > LOG_BYTES);
         if long && matches!(self.access, Access::ReadWrite) {
             let connection = self.lock();
             // Not while somebody reads: then it is the next one's to do.
@@ -122,7 +122,16 @@ impl Database {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        let mut connection = self.lock();
+        self.transact_on(&mut self.lock(), operation, behavior, work)
+    }
+
+    fn transact_on<T>(
+        &self,
+        connection: &mut Connection,
+        operation: &'static str,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
         let error = sqlite(operation, &self.path);
         let transaction = connection.transaction_with_behavior(behavior);
         let transaction = transaction.map_err(&error)?;
@@ -224,13 +233,20 @@ fn open_to_read(path: &Path) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags).map_err(&error)?;
     connection.busy_timeout(BUSY).map_err(&error)?;
     let readable = Session::new(&connection, "open", path).user_version();
-    let log = path.with_extension("db-wal");
+    let log = log_of(path);
     if readable.is_ok() || fs::metadata(log).is_ok_and(|log| log.len() > 0) {
         return readable.map(|_| connection);
     }
     // No log beside it, and this user cannot make one: then nobody is writing either.
     let uri = immutable_uri(path);
     Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI).map_err(&error)
+}
+
+/// The log beside a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    log.into()
 }
 
 /// The path as an SQLite URI that promises that the file does not change.

@@ -102,6 +102,17 @@ impl TemplateArea {
         }
     }
 
+    /// Whether a name means a template, or several; costs the same few system calls if it does not.
+    ///
+    /// # Errors
+    /// [`TemplateError::File`] where the area cannot be read.
+    pub fn knows(&self, name: &TemplateName) -> Result<bool, TemplateError> {
+        match Reader::open(&self.path)? {
+            Some(reader) => Ok(!self.candidates(&reader, name.as_str())?.is_empty()),
+            None => Ok(false),
+        }
+    }
+
     /// Resolves a name and reads everything the template says, inheritance included.
     ///
     /// # Errors

@@ -31,12 +31,14 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
         );
         return Ok(());
     }
-    let placed = create(context, &store, &area, &version, arguments, &wanted)?;
+    let _guard = node::guard(context, &store, GuardName::Container(id.clone()))?;
+    let made = create(context, &store, &area, &version, arguments, &wanted)?;
+    // The disk is waited for while it starts.
     let started = arguments.start.then(|| {
         let runtime = containers::runtime(context)?;
-        containers::start(context, &store, &id, &runtime, |_| Ok(()))
+        containers::run(context, &store, &made.row, &made.config, &runtime)
     });
-    placed.settle()?;
+    made.placed.settle()?;
     context.printer.status(
         Tone::Good,
         "Created",
@@ -68,8 +70,16 @@ fn wanted(context: &Context, id: &ContainerId, arguments: &CtCreate) -> CommandR
     Ok(config)
 }
 
-/// The row reserves the ids, and while it is made durable so is the private area, which is then put in its place. A row
-/// whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over.
+/// A container that may be used, and is not durable before it has settled.
+struct Made {
+    row: ContainerRow,
+    config: Config,
+    placed: Placed,
+}
+
+/// The row reserves the ids, and while it is made durable the private area is filled, which is then put in its place. A
+/// row whose private area never was is what a kill in between, or a power loss, leaves: the next `ct create` of that name
+/// starts over. The caller holds the container's guard.
 fn create(
     context: &Context,
     store: &Store,
@@ -77,24 +87,37 @@ fn create(
     version: &VersionRow,
     arguments: &CtCreate,
     wanted: &Config,
-) -> CommandResult<Placed> {
+) -> CommandResult<Made> {
     let id = &wanted.id;
-    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     rename::make_free(context, store, id)?;
     if store.db.containers()?.iter().any(|row| row.id == *id) {
         // Somebody may have made it since it was looked for.
         rename::is_free(context, store, area, id)?;
+        container::discard(&containers::paths(context, store, id))?;
         store.db.remove_container(id)?;
     }
     let (_, location) = node::locate(area, version.name.template.as_str())?;
     let template = node::load(area, &location)?;
     let row = new_row(context, id, version, arguments)?;
     let own_ids = arguments.user_namespace == UserNamespace::Private;
-    let staged = store.db.insert_container_beside(&row, own_ids, |row| {
-        containers::stage(context, store, &template, row, wanted)
-    })?;
-    let placed = staged.and_then(|staged| Ok(staged.put_in_place()?));
-    placed.inspect_err(|_| drop(store.db.remove_container(id)))
+    let (row, unsynced) = store.db.insert_container_unsynced(&row, own_ids)?;
+    let config = Config {
+        user_namespace: containers::user_namespace(&row),
+        ..wanted.clone()
+    };
+    let staged = containers::stage(context, store, &template, &row, &config);
+    let placed = staged.and_then(|staged| Ok(staged.put_in_place(|| unsynced.sync())?));
+    match placed {
+        Ok(placed) => Ok(Made {
+            row,
+            config,
+            placed,
+        }),
+        Err(error) => {
+            drop(store.db.remove_container(id));
+            Err(error)
+        }
+    }
 }
 
 fn new_row(

@@ -86,7 +86,7 @@ fn prepare(context: &Context, name: &str) -> CommandResult<Prepared> {
         relink::recover_if_cut_short(context, &store, &id)?;
     }
     let paths = containers::paths(context, &store, &id);
-    let config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let config = Config::of(&paths)?;
     Ok(Prepared {
         paths,
         config,

@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, arguments: &CtInfo) -> CommandResult {
         runtime.and_then(|runtime| containers::state(context, &store, &row.id, &runtime).ok());
     let paths = containers::paths(context, &store, &row.id);
     // Only root may read it.
-    let config = Config::read(&paths.config()).ok();
+    let config = Config::of(&paths).ok();
     if context.printer.is_json() {
         let mut document = list::document(&store, &row, state.as_ref());
         document["limits"] = serde_json::json!(config.as_ref().map(|config| &config.limits));

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_runtime::container::live::{self, Manager};
-use vzpkg_runtime::container::{self, Config, ContainerError, ContainerPaths, ExecSpec, RunState};
+use vzpkg_runtime::container::{self, Config, ContainerPaths, ExecSpec, RunState};
 use vzpkg_runtime::oci::RuntimeBinary;
 
 /// How often a file that is followed is looked at.
@@ -93,7 +93,7 @@ fn journal(
         "--lines={}",
         lines.unwrap_or_else(|| "all".to_owned())
     ));
-    let config = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let config = Config::of(paths)?;
     let spec = ExecSpec {
         argv,
         ..ExecSpec::default()

@@ -6,7 +6,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, node, relink, shape};
 use crate::output::Tone;
 use vzpkg_cache::store::GuardName;
-use vzpkg_runtime::container::{self, Changed, Config, ContainerError};
+use vzpkg_runtime::container::{self, Changed, Config};
 
 pub(super) fn run(context: &Context, arguments: &CtSet) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context, arguments: &CtSet) -> CommandResult {
         relink::recover(context, &store, &row.id)?;
     }
     let paths = containers::paths(context, &store, &row.id);
-    let old = Config::read(&paths.config()).map_err(ContainerError::from)?;
+    let old = Config::of(&paths)?;
     let new = changed(context, &old, arguments)?;
     let changes = changes(&old, &new);
     if changes.is_empty() {

@@ -113,7 +113,7 @@ impl Trial<'_> {
         let mut alone = Config::new(id.clone(), row.created, containers::user_namespace(&row));
         alone.network = Network::None;
         containers::stage(context, store, template, &row, &alone)?
-            .put_in_place()?
+            .put_in_place(|| Ok(()))?
             .settle()?;
         containers::start(context, store, id, self.runtime, |_| Ok(()))?;
         Ok(())
@@ -122,7 +122,7 @@ impl Trial<'_> {
     /// The exit code of the command. It is ended when the user wants to stop.
     fn run(&self, id: &ContainerId) -> CommandResult<u8> {
         let paths = containers::paths(self.context, self.store, id);
-        let config = Config::read(&paths.config()).map_err(container::ContainerError::from)?;
+        let config = Config::of(&paths)?;
         let words = ["/bin/sh", "-c", WRAPPER, "sh", self.command];
         let spec = ExecSpec {
             argv: words.map(str::to_owned).to_vec(),
