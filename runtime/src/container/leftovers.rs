@@ -1,18 +1,24 @@
 //! What a start that was cut short, a crash or a reboot left of a container that does not run: found and removed.
 
 use super::{ContainerError, ContainerPaths};
-use crate::oci::{OciRuntime, cgroups};
+use crate::oci::{OciRuntime, cgroups, orphans};
 use crate::rootfs;
 use std::fs;
 use std::io;
 use vzpkg_metadata::durable::FileError;
 
-/// Removes the container from the runtime, whatever is mounted in its place, its bundle and its cgroups. Whatever still runs is killed: the
-/// caller has made sure that nothing should.
+/// Removes the container from the runtime, whatever is mounted in its place, its bundle and its cgroups. Whatever still
+/// runs is killed: the caller has made sure that nothing should.
 pub(super) fn clear(
     paths: &ContainerPaths,
     runtime: &dyn OciRuntime,
 ) -> Result<(), ContainerError> {
+    if paths.bundle.exists() {
+        orphans::end(&paths.bundle).map_err(|source| ContainerError::Processes {
+            container: paths.id.clone(),
+            source,
+        })?;
+    }
     runtime.delete(&paths.id, true)?;
     rootfs::unmount(&paths.root).map_err(|source| ContainerError::Mount {
         container: paths.id.clone(),

@@ -8,6 +8,7 @@ pub mod cgroups;
 pub mod disk;
 pub mod limits;
 mod mounts;
+pub mod orphans;
 mod resources;
 mod rights;
 pub mod runtime_binary;

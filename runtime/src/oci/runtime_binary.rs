@@ -35,6 +35,14 @@ pub struct OciState {
     pub pid: Option<u32>,
 }
 
+impl OciState {
+    /// Of a container that is being made and has no process yet.
+    const CREATING: Self = Self {
+        status: ContainerStatus::Creating,
+        pid: None,
+    };
+}
+
 /// A command to run in a running container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecProcess {
@@ -203,6 +211,36 @@ impl RuntimeBinary {
         })
     }
 
+    /// What the runtime says about a container that it should know.
+    fn ask(&self, container: &ContainerId) -> Result<OciState, OciError> {
+        let log = self.log(container);
+        let mut command = self.call(&log);
+        command.arg("state").arg(container.as_str());
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| OciError::Spawn {
+                program: self.program.clone(),
+                source,
+            })?;
+        let message = last_error(&log).unwrap_or_else(|| last_line(&output.stderr, output.status));
+        drop(fs::remove_file(&log));
+        if !output.status.success() {
+            return Err(OciError::Refused {
+                program: self.program.clone(),
+                verb: "state",
+                container: container.clone(),
+                message,
+            });
+        }
+        let answer: Answer =
+            serde_json::from_slice(&output.stdout).map_err(|source| OciError::State {
+                program: self.program.clone(),
+                source,
+            })?;
+        Ok(answer.into_state())
+    }
+
     /// The log of one call: a name of its own, for several commands and threads may ask about one container at once.
     fn log(&self, container: &ContainerId) -> PathBuf {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -310,40 +348,29 @@ impl OciRuntime for RuntimeBinary {
     fn state(&self, container: &ContainerId) -> Result<Option<OciState>, OciError> {
         // All three runtimes keep a directory of this name; asking for a missing one costs a process and gives an
         // answer in words.
-        if !self.state.join(container.as_str()).exists() {
+        let directory = self.state.join(container.as_str());
+        if !directory.exists() {
             return Ok(None);
         }
-        let log = self.log(container);
-        let mut command = self.call(&log);
-        command.arg("state").arg(container.as_str());
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| OciError::Spawn {
-                program: self.program.clone(),
-                source,
-            })?;
-        let message = last_error(&log).unwrap_or_else(|| last_line(&output.stderr, output.status));
-        drop(fs::remove_file(&log));
-        if !output.status.success() {
-            // Deleted between the look and the question.
-            if !self.state.join(container.as_str()).exists() {
-                return Ok(None);
-            }
-            return Err(OciError::Refused {
-                program: self.program.clone(),
-                verb: "state",
-                container: container.clone(),
-                message,
-            });
+        match self.ask(container) {
+            Err(OciError::Refused { .. }) => match is_known(&directory) {
+                None => Ok(None),
+                Some(false) => Ok(Some(OciState::CREATING)),
+                // It was made between the question and this look.
+                Some(true) => self.ask(container).map(Some),
+            },
+            answer => answer.map(Some),
         }
-        let answer: Answer =
-            serde_json::from_slice(&output.stdout).map_err(|source| OciError::State {
-                program: self.program.clone(),
-                source,
-            })?;
-        Ok(Some(answer.into_state()))
     }
+}
+
+/// Whether the runtime has written down what it knows of a container, in its directory; `None` where there is no such
+/// directory. The file is `state.json` of runc and youki, and `status` of crun. Between the two, one is being made, or its
+/// making was cut short.
+fn is_known(directory: &Path) -> Option<bool> {
+    let files = ["state.json", "status"];
+    let known = files.iter().any(|file| directory.join(file).exists());
+    directory.exists().then_some(known)
 }
 
 /// What `state` prints, as far as it matters here.
