@@ -1,6 +1,8 @@
 //! Decompression of metadata with a bound: the signed size where there is one. Progress or an end on every read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 use vzpkg_metadata::limits;
 
 /// How a file is compressed, told by its name.
@@ -104,6 +106,89 @@ pub(crate) fn told_apart(error: io::Error) -> DecompressError {
     }
 }
 
+/// Bytes that [`beside`] unpacks before it hands them on, and how many such pieces may wait.
+const PIECE: u64 = 256 << 10;
+const WAITING: usize = 2;
+
+/// Unpacks as [`stream`] does, on a thread of its own, while `scan` reads what came: of the two, the slower one is waited
+/// for. Says what the unpacking came to, beside what the scanning did; `scan` sees a text that ends early where it failed.
+pub(crate) fn beside<T>(
+    compression: Compression,
+    input: impl Read + Send,
+    size: Option<u64>,
+    scan: impl FnOnce(&mut dyn BufRead) -> T,
+) -> (T, Result<(), DecompressError>) {
+    thread::scope(|scope| {
+        let (sender, coming) = mpsc::sync_channel(WAITING);
+        let unpacking = scope.spawn(move || unpack(compression, input, size, &sender));
+        let mut reader = Pieces {
+            coming,
+            piece: Vec::new(),
+            passed: 0,
+            ended: false,
+        };
+        let scanned = scan(&mut reader);
+        // The receiver goes before the wait: a scanner that failed takes nothing more.
+        drop(reader);
+        let unpacked = unpacking
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (scanned, unpacked)
+    })
+}
+
+/// Sends what comes out, and an empty piece at its end. Ends early where nobody takes it.
+fn unpack(
+    compression: Compression,
+    input: impl Read,
+    size: Option<u64>,
+    pieces: &SyncSender<Vec<u8>>,
+) -> Result<(), DecompressError> {
+    let mut reader = stream(compression, input, size)?;
+    loop {
+        let mut piece = Vec::new();
+        let read = (&mut reader).take(PIECE).read_to_end(&mut piece);
+        let is_last = read.map_err(told_apart)? == 0;
+        if pieces.send(piece).is_err() || is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// What another thread unpacks.
+struct Pieces {
+    coming: Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+    passed: usize,
+    ended: bool,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut piece = self.fill_buf()?;
+        let read = piece.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.passed >= self.piece.len() && !self.ended {
+            // A sender that goes without an end has failed, and says so itself.
+            let next = self.coming.recv();
+            self.piece = next.map_err(|_gone| io::Error::from(ErrorKind::UnexpectedEof))?;
+            self.passed = 0;
+            self.ended = self.piece.is_empty();
+        }
+        Ok(self.piece.get(self.passed..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.passed = self.passed.saturating_add(count);
+    }
+}
+
 /// Hands out at most `limit` bytes, and exactly as many if that is the signed size.
 struct Bounded<'a> {
     reader: Box<dyn Read + 'a>,
@@ -154,6 +239,39 @@ mod tests {
             );
             assert_eq!(unpack(kind, &packed, None).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn unpacking_beside_gives_the_same_and_says_what_is_wrong() {
+        let text = "Package: a\n".repeat(100_000).into_bytes();
+        for kind in ALL {
+            let packed = compress(&text, kind);
+            let beside = |packed: &[u8], size| {
+                let compression = Compression::of_name(&format!("x.{kind}"));
+                beside(compression, packed, size, |reader| {
+                    let mut output = Vec::new();
+                    reader.read_to_end(&mut output).map(|_| output)
+                })
+            };
+            let (read, unpacked) = beside(&packed, Some(text.len() as u64));
+            assert_eq!(read.unwrap(), text, "{kind}");
+            unpacked.unwrap();
+            let (read, unpacked) = beside(&packed, Some(1 << 19));
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+            assert!(matches!(unpacked, Err(DecompressError::TooLarge { .. })));
+            let (read, unpacked) = beside(&packed[..packed.len() / 2], Some(text.len() as u64));
+            assert!(read.is_err() && unpacked.is_err(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn unpacking_ends_when_nobody_reads() {
+        let packed = compress(&vec![0; 16 << 20], "gz");
+        let (first, unpacked) = beside(Compression::Gzip, &*packed, None, |reader| {
+            reader.fill_buf().map(<[u8]>::len)
+        });
+        assert_eq!(first.unwrap() as u64, PIECE);
+        unpacked.unwrap();
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! yum's formats: `repomd.xml`, `primary.xml`, `filelists.xml`, `updateinfo.xml`, `comps.xml`, `modules.yaml`, mirror lists
 //! and metalinks. Bytes in, values out.
 //!
-//! The XML is read by `quick-xml` as a stream, one package in memory at a time, through one strict layer ([`xml`])
-//! that refuses document types, unknown entities and endless elements; the YAML by `saphyr-parser` through another
-//! ([`yaml`]). Never here: zchunk and sqlite forms, of which the same repository always has another.
+//! The XML is read as a stream, one package in memory at a time, by one strict reader ([`xml`]) that refuses document types,
+//! unknown entities and endless elements; the YAML by `saphyr-parser` through a strict layer ([`yaml`]). Never here: zchunk and sqlite forms, of which the same repository always has another.
 
 pub mod comps;
 pub mod filelists;

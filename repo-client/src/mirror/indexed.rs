@@ -106,12 +106,14 @@ impl PackageIndex {
         visit: &mut dyn FnMut(&PackageRecord<'_>),
     ) -> Result<(), RepositoryProblem> {
         let compression = Compression::of_name(&self.name);
-        let reader = decompress::stream(compression, file, self.open_size);
-        let reader = reader.map_err(|source| {
+        let (scanned, unpacked) = decompress::beside(compression, file, self.open_size, |reader| {
+            primary::scan(reader, visit)
+        });
+        unpacked.map_err(|source| {
             let file = source::shown(&self.name);
             RepositoryProblem::Decompress { file, source }
         })?;
-        primary::scan(reader, visit).map_err(YumError::from)?;
+        scanned.map_err(YumError::from)?;
         Ok(())
     }
 }

@@ -156,10 +156,10 @@ pub(super) fn read(
     let path = place.directory.join(file_name(&named.digest));
     let mut file = Original::open(&path, named.size)?;
     let compression = Compression::of_name(&named.location);
-    let unpacked = decompress::stream(compression, &mut file, named.open_size);
-    let scanned = unpacked.map(|mut reader| scan(&mut reader));
+    let (scanned, unpacked) = decompress::beside(compression, &mut file, named.open_size, scan);
     file.check(&named.digest)?;
-    let scanned = scanned.map_err(|source| {
+    // A file that is cut or too long explains what a scanner finds wrong at its end.
+    unpacked.map_err(|source| {
         let file = crate::source::shown(&named.location);
         RepositoryProblem::Decompress { file, source }
     })?;
