@@ -302,13 +302,13 @@ impl<'a> Pool<'a> {
         };
         let mut found = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
-            for (package, clause) in source.index.with_relation(RelationKind::Obsoletes) {
+            let obsoletes = RelationKind::Obsoletes;
+            for (package, clause) in source.index.relations_to(obsoletes, target.name()) {
                 let Some(Expression::Atom(atom)) = clause.expression() else {
                     continue;
                 };
                 let wanted = atom.constraint.as_ref();
-                let hit = atom.name == target.name()
-                    && package.name() != target.name()
+                let hit = package.name() != target.name()
                     && wanted.is_none_or(|wanted| wanted.allows(Family::Rpm, target.version()));
                 if hit {
                     found.push((number, package));

@@ -122,10 +122,7 @@ impl<'a> IndexedPackage<'a> {
         let entries = tables.relations.get(start..end);
         entries.unwrap_or_default().iter().filter_map(move |entry| {
             let entry = entry.to_native();
-            let clause = Clause {
-                index: self.index,
-                id: entry & (1_u32 << CLAUSE_BITS).wrapping_sub(1),
-            };
+            let clause = Clause::of_entry(self.index, entry);
             Some((kind(entry >> CLAUSE_BITS)?, clause))
         })
     }
@@ -163,6 +160,19 @@ impl fmt::Debug for IndexedPackage<'_> {
 }
 
 impl<'a> Clause<'a> {
+    /// The clause of an entry in the table of relations.
+    pub(super) const fn of_entry(index: Index<'a>, entry: u32) -> Self {
+        let id = entry & (1_u32 << CLAUSE_BITS).wrapping_sub(1);
+        Self { index, id }
+    }
+
+    /// The number of the name that it names, if it is one atom.
+    pub(super) fn only_name(self) -> Option<u32> {
+        let first = self.index.tables.clauses.get(self.id as usize)?;
+        let row = self.index.tables.nodes.get(first.to_native() as usize)?;
+        (row.tag == tag::ATOM).then(|| row.name.to_native())
+    }
+
     /// Its number in the index: equal texts have equal numbers.
     pub const fn id(self) -> u32 {
         self.id

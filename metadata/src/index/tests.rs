@@ -153,6 +153,42 @@ fn packages_that_cannot_be_named_are_left_out() {
 }
 
 #[test]
+fn relations_to_a_name_are_those_that_name_nothing_else() {
+    use RelationKind as Kind;
+    let bytes = built(
+        Family::Rpm,
+        &[
+            record(Family::Rpm, "none", "1", &[]),
+            record(
+                Family::Rpm,
+                "a",
+                "1",
+                &[
+                    (Kind::Depends, "old"),
+                    (Kind::Obsoletes, "other < 3"),
+                    (Kind::Obsoletes, "old < 2"),
+                ],
+            ),
+            record(Family::Rpm, "empty", "1", &[]),
+            record(Family::Rpm, "b", "1", &[(Kind::Obsoletes, "(old or x)")]),
+            record(Family::Rpm, "c", "1", &[(Kind::Obsoletes, "old")]),
+            record(Family::Rpm, "last", "1", &[]),
+        ],
+    );
+    let index = Index::access(&bytes).unwrap();
+    let to = |kind, name| -> Vec<String> {
+        let found = index.relations_to(kind, name);
+        found
+            .map(|(package, clause)| format!("{}: {}", package.name(), clause.text()))
+            .collect()
+    };
+    assert_eq!(to(Kind::Obsoletes, "old"), ["a: old < 2", "c: old"]);
+    assert_eq!(to(Kind::Depends, "old"), ["a: old"]);
+    assert_eq!(to(Kind::Conflicts, "old"), [""; 0]);
+    assert_eq!(to(Kind::Obsoletes, "unknown"), [""; 0]);
+}
+
+#[test]
 fn the_same_records_give_the_same_bytes() {
     let records: Vec<String> = (0..3000).map(|number| format!("package{number}")).collect();
     let records: Vec<_> = records
@@ -218,6 +254,7 @@ fn damaged_numbers_are_harmless() {
                 }
             }
             let _ = (index.by_name("a").count(), index.providers("v").count());
+            let _ = index.relations_to(RelationKind::Depends, "b").count();
             let _ = (index.by_name("zzz").count(), index.names().take(10).count());
         }
     }

@@ -2,7 +2,7 @@
 
 use super::interner::{slot_of, text_hash};
 use super::package::{Clause, IndexedPackage};
-use super::tables::{ArchivedProvideRow, ArchivedTables, ArchivedTexts, Bound};
+use super::tables::{ArchivedProvideRow, ArchivedTables, ArchivedTexts, Bound, CLAUSE_BITS};
 use super::{FORMAT, HEADER_BYTES, IndexError, MAGIC};
 use crate::Family;
 use crate::dependency::{Comparison, Constraint};
@@ -126,6 +126,33 @@ impl<'a> Index<'a> {
         self.packages().flat_map(move |package| {
             let clauses = package.relations_of(kind);
             clauses.map(move |clause| (package, clause))
+        })
+    }
+
+    /// The relations of one kind that name nothing but `name`, in whatever versions, with the packages that have them, in
+    /// the order the packages were added. Looks at the number of every relation: under a millisecond.
+    pub fn relations_to(
+        self,
+        kind: RelationKind,
+        name: &str,
+    ) -> impl Iterator<Item = (IndexedPackage<'a>, Clause<'a>)> + use<'a> {
+        let wanted = self.name_id(name);
+        let entries = wanted.map(|_known| self.tables.relations.iter());
+        let numbered = (0_u32..).zip(entries.into_iter().flatten());
+        numbered.filter_map(move |(place, entry)| {
+            let entry = entry.to_native();
+            if entry >> CLAUSE_BITS != kind as u32 {
+                return None;
+            }
+            let clause = Clause::of_entry(self, entry);
+            if clause.only_name() != wanted {
+                return None;
+            }
+            // Of packages without relations, which begin at the same place, the owner is the last.
+            let packages = &self.tables.packages;
+            let after = packages.partition_point(|row| row.relations.to_native() <= place);
+            let owner = u32::try_from(after).ok()?.checked_sub(1)?;
+            Some((self.package(owner)?, clause))
         })
     }
 
