@@ -19,6 +19,7 @@ use crate::verify::{FileCheckError, PackageKeys, verify_file};
 use rustix::fs::{Advice, fadvise};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -56,6 +57,13 @@ pub(crate) struct Item {
     pub(crate) signed: Vec<(PackageRef, PackageKeys)>,
 }
 
+/// Looks on while a file comes.
+pub(crate) trait Watch: fmt::Debug + Sync {
+    /// So many bytes of the file are here, from its beginning on; nothing is known yet of what they hash to. Fewer than
+    /// before where what came is thrown away.
+    fn came(&self, file: &File, bytes: u64);
+}
+
 /// Whether the file had to be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -85,6 +93,16 @@ pub(crate) fn is_present(context: &Context, item: &Item) -> Result<bool, FetchEr
 
 /// Brings the file into place.
 pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Outcome, FetchError> {
+    download_watched(context, stop, item, None)
+}
+
+/// Brings the file into place before the eyes of somebody, who sees nothing of one that is there already.
+pub(crate) fn download_watched(
+    context: &Context,
+    stop: &Stop,
+    item: &Item,
+    watch: Option<&dyn Watch>,
+) -> Result<Outcome, FetchError> {
     if is_present(context, item)? {
         return Ok(Outcome::Present);
     }
@@ -92,9 +110,9 @@ pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Ou
     if item.shared {
         urls = context.servers.in_turn(urls);
     }
-    let Some(mut part) = Part::open(context, stop, item)? else {
+    let Some(mut part) = Part::open(context, stop, item, watch)? else {
         // Another process was faster; what it left is judged like any file that is found.
-        return download(context, stop, item);
+        return download_watched(context, stop, item, watch);
     };
     retry::over_mirrors(context, stop, &item.name, &urls, &mut |url| {
         part.measured(context, stop, item, url)
@@ -105,7 +123,7 @@ pub(crate) fn download(context: &Context, stop: &Stop, item: &Item) -> Result<Ou
 
 /// The partial file, locked.
 #[derive(Debug)]
-struct Part {
+struct Part<'w> {
     path: PathBuf,
     file: FileGuard,
     hasher: Hasher,
@@ -113,6 +131,7 @@ struct Part {
     furthest: u64,
     /// Addresses that failed in another way than by being slow: no reason to leave a slow one for them.
     failed: Vec<FileUrl>,
+    watch: Option<&'w dyn Watch>,
 }
 
 /// Where a partial file comes from.
@@ -122,9 +141,14 @@ struct Origin {
     validator: Validator,
 }
 
-impl Part {
+impl<'w> Part<'w> {
     /// Opens and locks the partial file and hashes what it holds. `None` if another process had the lock and is done.
-    fn open(context: &Context, stop: &Stop, item: &Item) -> Result<Option<Self>, FetchError> {
+    fn open(
+        context: &Context,
+        stop: &Stop,
+        item: &Item,
+        watch: Option<&'w dyn Watch>,
+    ) -> Result<Option<Self>, FetchError> {
         let path = sibling(&item.target, ".part");
         loop {
             let file = OpenOptions::new()
@@ -153,6 +177,7 @@ impl Part {
                     hasher: Hasher::new(),
                     furthest: 0,
                     failed: Vec::new(),
+                    watch,
                 };
                 part.read_back(item)?;
                 return Ok(Some(part));
@@ -174,13 +199,22 @@ impl Part {
         }
         self.furthest = self.hasher.length();
         if self.hasher.length() > item.size {
-            self.restart()?;
+            return self.restart();
         }
+        self.shown();
         Ok(())
+    }
+
+    /// Tells who looks on how much is here.
+    fn shown(&self) {
+        if let Some(watch) = self.watch {
+            watch.came(&self.file, self.hasher.length());
+        }
     }
 
     fn restart(&mut self) -> Result<(), FileError> {
         self.hasher = Hasher::new();
+        self.shown();
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(|_| ()))
@@ -285,10 +319,14 @@ impl Part {
         let faster = context.servers.floor(url, &others);
         let mut pace = Pace::new(&context.options).compared_with(faster);
         let (path, hasher, file) = (&self.path, &mut self.hasher, &mut self.file);
+        let watch = self.watch;
         let drained = body.drain(limit, &mut pace, stop, &mut |chunk| {
             file.write_all(chunk)
                 .map_err(FileError::on("write", path))?;
             hasher.update(chunk);
+            if let Some(watch) = watch {
+                watch.came(file, hasher.length());
+            }
             context.reporter.progressed(ByteSize(chunk.len() as u64));
             Ok(())
         });

@@ -34,9 +34,13 @@ impl Running {
         }
     }
 
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).unwrap()
+    }
+
     /// Everything that comes back for some requests on one connection.
     fn ask(&self, requests: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = self.connect();
         stream.write_all(requests.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();

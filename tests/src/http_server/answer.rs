@@ -8,7 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 /// A file with what is said about it.
 struct Resource {
@@ -60,9 +62,15 @@ pub(super) fn answer(
     }
     request.status = answer.status;
     let number = state.record(request);
-    let end = send(stream, &answer, fault, &|bytes| {
-        state.add_sent(number, bytes);
-    });
+    let healed = state.healed.load(Ordering::SeqCst);
+    let hold = || {
+        while state.healed.load(Ordering::SeqCst) == healed && !state.stopped.load(Ordering::SeqCst)
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let sent = |bytes| state.add_sent(number, bytes);
+    let end = send(stream, &answer, fault, &sent, &hold);
     if matches!(fault, Some(Fault::HangAfter(_))) {
         wait_for_end(stream);
     }
@@ -81,6 +89,7 @@ fn send(
     answer: &Answer,
     fault: Option<&Fault>,
     sent: &dyn Fn(usize),
+    hold: &dyn Fn(),
 ) -> std::io::Result<bool> {
     let mut head = format!("HTTP/1.1 {} Answer\r\n{}", answer.status, answer.headers);
     if matches!(fault, Some(Fault::Endless)) {
@@ -106,7 +115,14 @@ fn send(
         Some(Fault::Slow { chunk, pause }) => (*chunk, Some(*pause)),
         _ => (65_536, None),
     };
-    for part in answer.body[..limit].chunks(chunk) {
+    let held = match fault {
+        Some(Fault::HoldAfter(bytes)) => Some(usize::try_from(*bytes).unwrap()),
+        _ => None,
+    };
+    for (number, part) in answer.body[..limit].chunks(chunk).enumerate() {
+        if held.is_some_and(|held| number * chunk >= held) {
+            hold();
+        }
         sent(part.len());
         stream.write_all(part)?;
         if let Some(pause) = pause {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub enum Fault {
     Hang,
     /// Sends the headers and this many bytes, then nothing more, with the connection open.
     HangAfter(u64),
+    /// Sends the headers and at least this many bytes, and the rest when the server is [healed](HttpServer::heal).
+    HoldAfter(u64),
     /// Sends `chunk` bytes, pauses, sends the next.
     Slow {
         /// Bytes at a time.
@@ -92,6 +94,7 @@ pub struct HttpServer {
 struct State {
     root: PathBuf,
     stopped: AtomicBool,
+    healed: AtomicU64,
     plan: Mutex<Plan>,
     requests: Mutex<Account>,
     connections: Mutex<Vec<TcpStream>>,
@@ -119,6 +122,7 @@ impl HttpServer {
         let state = Arc::new(State {
             root: root.to_owned(),
             stopped: AtomicBool::new(false),
+            healed: AtomicU64::new(0),
             plan: Mutex::new(Plan {
                 faults: Vec::new(),
                 validators: Validators::ETag,
@@ -142,9 +146,10 @@ impl HttpServer {
         self.plan().faults.push((path.to_owned(), times, fault));
     }
 
-    /// Forgets all planned faults.
+    /// Forgets all planned faults, and goes on with what is held.
     pub fn heal(&self) {
         self.plan().faults.clear();
+        self.state.healed.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Chooses which validators are sent; [`Validators::ETag`] at first.

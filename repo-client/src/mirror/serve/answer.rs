@@ -1,6 +1,6 @@
 //! The answer to one request: a file, a part of it, or word that it has not changed.
 
-use super::file::Found;
+use super::file::{Content, Found};
 use super::request::Request;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::TcpStream;
@@ -43,7 +43,7 @@ pub(super) fn send(
         None => (404, None),
         Some(found) => (200, Some(found)),
     };
-    let Some(mut found) = found else {
+    let Some(found) = found else {
         return decline(stream, status);
     };
     let part = part(request, &found);
@@ -78,14 +78,16 @@ pub(super) fn send(
     if request.head || length == 0 {
         return Ok(());
     }
-    found.file.seek(SeekFrom::Start(first))?;
-    // The standard library lets the kernel move the bytes.
-    let sent = io::copy(&mut found.file.take(length), &mut stream)?;
-    if sent == length {
-        Ok(())
-    } else {
-        // The client was promised more: only the end of the connection can tell it.
-        Err(io::ErrorKind::UnexpectedEof.into())
+    match found.content {
+        Content::Coming(transfer) => transfer.send(stream, first, length),
+        Content::Whole(mut file) => {
+            file.seek(SeekFrom::Start(first))?;
+            // The standard library lets the kernel move the bytes.
+            let sent = io::copy(&mut file.take(length), &mut stream)?;
+            // The client was promised more: only the end of the connection can tell it.
+            let cut = io::ErrorKind::UnexpectedEof;
+            (sent == length).then_some(()).ok_or_else(|| cut.into())
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! Files that the signed index of a state names and that are not here: fetched when somebody asks for them.
+//! Files that the signed index of a state names and that are not here: fetched when somebody asks for them, once for all
+//! who ask meanwhile, and passed on while they come ([`Transfer`]).
 //!
-//! Nothing is passed on that an index does not name with its hash, and nothing before that hash was found right. What was
-//! fetched lies in `packages/` like any other package; `vzpkg clean` removes it.
+//! Nothing is passed on that an index does not name with its hash, and nothing whole before that hash was found right. What
+//! was fetched lies in `packages/` like any other package; `vzpkg clean` removes it.
 
-use super::file::{self, Asked, Found};
+use super::file::{self, Asked, Content, Found};
+use super::transfer::{End, Transfer};
 use crate::download;
-use crate::error::FetchError;
 use crate::mirror::Mirrors;
 use crate::mirror::config::MirrorConfig;
 use crate::mirror::error::MirrorError;
@@ -14,14 +15,16 @@ use crate::mirror::list::{self, Entry, ListReader};
 use crate::mirror::places::Places;
 use crate::mirror::record::{Checked, Refs};
 use crate::transport::Stop;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
-use vzpkg_metadata::durable;
+use std::collections::{BTreeMap, btree_map};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::guard::Share;
 use vzpkg_metadata::{Digest, MirrorName};
 
-/// Downloads at the same time; further ones wait.
+/// Files that are fetched at the same time; who asks for a further one is told to come back.
 const DOWNLOADS: usize = 16;
 
 /// Beginnings of the digests of paths, in order, with the places of their lines.
@@ -34,7 +37,16 @@ pub(super) struct Demand {
     max_age: i64,
     /// The states that were looked into last, by mirror.
     lookups: Mutex<BTreeMap<MirrorName, BTreeMap<Digest, Arc<Lookup>>>>,
-    running: Mutex<usize>,
+    /// What is being fetched, by its digest.
+    transfers: Mutex<BTreeMap<Digest, Arc<Transfer>>>,
+}
+
+/// What an index names at a path.
+#[derive(Debug)]
+struct Named {
+    entry: Entry,
+    /// When its state was listed, in seconds since 1970.
+    listed: i64,
 }
 
 /// Why there is no answer.
@@ -53,7 +65,7 @@ impl Demand {
         Self {
             max_age,
             lookups: Mutex::new(BTreeMap::new()),
-            running: Mutex::new(0),
+            transfers: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -85,61 +97,96 @@ impl Demand {
         }
     }
 
-    /// Fetches what the published state, or the one before, names at this path.
-    pub(super) fn fetch(&self, mirrors: &Mirrors, asked: &Asked) -> Result<Found, Unanswered> {
-        let _running = Running::begin(&self.running).ok_or(Unanswered::Busy)?;
-        match self.try_fetch(mirrors, asked) {
-            Ok(Some(found)) => Ok(found),
-            Ok(None) => Err(Unanswered::Unknown),
-            Err(error) => {
-                let text = format!(
-                    "`{}`: {error}",
-                    String::from_utf8_lossy(asked.path.as_bytes())
-                );
-                tracing::debug!("{}", crate::source::shown(&text));
-                Err(Unanswered::Upstream)
-            }
+    /// What the published state, or the one before, names at this path: here, or on its way.
+    pub(super) fn fetch(
+        self: &Arc<Self>,
+        mirrors: &Mirrors,
+        asked: &Asked,
+    ) -> Result<Found, Unanswered> {
+        let named = self.look_up(mirrors, asked);
+        let named = named.map_err(|error| told(asked, &error))?;
+        let Named { entry, listed } = named.ok_or(Unanswered::Unknown)?;
+        let (size, digest) = (entry.size, entry.digest);
+        let transfer = self.transfer(mirrors, asked, entry)?;
+        // Who gets nothing is told by the status.
+        if transfer.begun() == Some(End::Failed) {
+            return Err(Unanswered::Upstream);
         }
+        Ok(Found {
+            content: Content::Coming(transfer),
+            size,
+            tag: format!("\"{digest}\""),
+            modified: file::time(listed).ok_or(Unanswered::Unknown)?,
+        })
     }
 
-    fn try_fetch(&self, mirrors: &Mirrors, asked: &Asked) -> Result<Option<Found>, MirrorError> {
+    fn look_up(&self, mirrors: &Mirrors, asked: &Asked) -> Result<Option<Named>, MirrorError> {
         let home = match mirrors.home(&asked.mirror) {
             Ok(home) => home,
             Err(MirrorError::Unknown(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let _shared = mirrors.guard(Share::Shared)?;
-        let refs = Refs::read(&home)?;
-        let Some(entry) = self.named(&home, &refs, asked)? else {
-            return Ok(None);
+        self.named(&home, &Refs::read(&home)?, asked)
+    }
+
+    /// The fetch of a file that runs, or one that begins now.
+    fn transfer(
+        self: &Arc<Self>,
+        mirrors: &Mirrors,
+        asked: &Asked,
+        entry: Entry,
+    ) -> Result<Arc<Transfer>, Unanswered> {
+        let mut transfers = self.transfers();
+        if let Some(running) = transfers.get(&entry.digest) {
+            return Ok(Arc::clone(running));
+        }
+        if transfers.len() >= DOWNLOADS {
+            return Err(Unanswered::Busy);
+        }
+        let transfer = Arc::new(Transfer::default());
+        let digest = entry.digest;
+        let running = Running {
+            demand: Arc::clone(self),
+            transfer: Arc::clone(&transfer),
+            digest,
         };
-        let stop = Stop::new(&mirrors.context.options.cancel);
-        let work = mirrors.work(&home, &stop);
-        let path = mirrors.layout.file(entry.kind, &entry.digest);
-        durable::create_directories(mirrors.layout.packages(), 0o755)?;
-        let places = Places::of_last_sync(&work, &MirrorConfig::read(&home)?, &refs)?;
-        let item = places.item(&[&entry])?;
-        download::download(&mirrors.context, &stop, &item)?;
-        places.check_signature(&path, &entry, mirrors.context.options.now)?;
-        let opened = File::open(&path).map_err(durable::FileError::on("open", &path))?;
-        let cancelled = || MirrorError::from(FetchError::Cancelled);
-        file::found(opened).map(Some).ok_or_else(cancelled)
+        transfers.insert(digest, Arc::clone(&transfer));
+        // A fetch that ends takes itself off the list.
+        drop(transfers);
+        let (mirrors, asked) = (mirrors.clone(), asked.clone());
+        let spawned = thread::Builder::new().spawn(move || {
+            let running = running;
+            match bring(&mirrors, &asked, &entry, &running.transfer) {
+                Ok(file) => running.end(Some(file)),
+                Err(error) => drop(told(&asked, &error)),
+            }
+        });
+        spawned.map_err(|_busy| Unanswered::Busy)?;
+        Ok(transfer)
+    }
+
+    fn transfers(&self) -> MutexGuard<'_, BTreeMap<Digest, Arc<Transfer>>> {
+        let transfers = self.transfers.lock();
+        transfers.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the published state, or the one before it, names at a path.
-    fn named(&self, home: &Home, refs: &Refs, asked: &Asked) -> Result<Option<Entry>, MirrorError> {
+    fn named(&self, home: &Home, refs: &Refs, asked: &Asked) -> Result<Option<Named>, MirrorError> {
         let key = list::beginning(&Digest::of(asked.path.as_bytes()));
         for state in refs.published().into_iter().chain(refs.before()) {
-            if !home.list(&state).is_file() {
+            let list = home.list(&state);
+            let Ok(about) = fs::metadata(&list) else {
                 continue;
-            }
+            };
             let lookup = self.lookup(home, &asked.mirror, state)?;
             let from = lookup.partition_point(|(of, _)| *of < key);
             let found = lookup.iter().skip(from).take_while(|(of, _)| *of == key);
             for (_, at) in found {
-                let entry = list::entry_at(&home.list(&state), *at)?;
+                let entry = list::entry_at(&list, *at)?;
                 if let Some(entry) = entry.filter(|entry| entry.path == asked.path) {
-                    return Ok(Some(entry));
+                    let listed = about.mtime();
+                    return Ok(Some(Named { entry, listed }));
                 }
             }
         }
@@ -177,22 +224,58 @@ impl Demand {
     }
 }
 
-/// One download among those that may run.
-struct Running<'a>(&'a Mutex<usize>);
+/// Brings a file here, before the eyes of those who wait for it.
+fn bring(
+    mirrors: &Mirrors,
+    asked: &Asked,
+    entry: &Entry,
+    transfer: &Transfer,
+) -> Result<File, MirrorError> {
+    let home = mirrors.home(&asked.mirror)?;
+    let _shared = mirrors.guard(Share::Shared)?;
+    let refs = Refs::read(&home)?;
+    let stop = Stop::new(&mirrors.context.options.cancel);
+    let work = mirrors.work(&home, &stop);
+    let path = mirrors.layout.file(entry.kind, &entry.digest);
+    durable::create_directories(mirrors.layout.packages(), 0o755)?;
+    let places = Places::of_last_sync(&work, &MirrorConfig::read(&home)?, &refs)?;
+    let item = places.item(&[entry])?;
+    download::download_watched(&mirrors.context, &stop, &item, Some(transfer))?;
+    places.check_signature(&path, entry, mirrors.context.options.now)?;
+    Ok(File::open(&path).map_err(FileError::on("open", &path))?)
+}
 
-impl<'a> Running<'a> {
-    fn begin(count: &'a Mutex<usize>) -> Option<Self> {
-        let mut running = count.lock().unwrap_or_else(PoisonError::into_inner);
-        (*running < DOWNLOADS).then(|| {
-            *running = running.saturating_add(1);
-            Self(count)
-        })
+/// Notes why somebody gets no answer.
+fn told(asked: &Asked, error: &MirrorError) -> Unanswered {
+    let path = String::from_utf8_lossy(asked.path.as_bytes());
+    let text = format!("`{path}`: {error}");
+    tracing::debug!("{}", crate::source::shown(&text));
+    Unanswered::Upstream
+}
+
+/// A fetch that runs. However it ends, those who wait are told.
+struct Running {
+    demand: Arc<Demand>,
+    transfer: Arc<Transfer>,
+    digest: Digest,
+}
+
+impl Running {
+    /// Who asks from now on begins anew; who waits is told.
+    fn end(&self, file: Option<File>) {
+        let mut transfers = self.demand.transfers();
+        if let btree_map::Entry::Occupied(one) = transfers.entry(self.digest)
+            && Arc::ptr_eq(one.get(), &self.transfer)
+        {
+            one.remove();
+        }
+        drop(transfers);
+        self.transfer.end(file);
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *running = running.saturating_sub(1);
+        self.end(None);
     }
 }

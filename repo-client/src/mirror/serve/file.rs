@@ -1,20 +1,31 @@
 //! From the path of a request to an open file of a published tree, and to nothing else.
 
+use super::transfer::Transfer;
 use crate::mirror::layout::Layout;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use vzpkg_metadata::{MirrorName, RelPath};
 
 /// A file to be sent.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) file: File,
+    pub(super) content: Content,
     pub(super) size: u64,
     /// Names the content: files of a mirror are never changed in place.
     pub(super) tag: String,
     /// When it came here, as HTTP writes times.
     pub(super) modified: String,
+}
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// All of them are here.
+    Whole(File),
+    /// They are being fetched.
+    Coming(Arc<Transfer>),
 }
 
 /// What a request is about.
@@ -50,10 +61,9 @@ pub(super) fn published(layout: &Layout, asked: &Asked) -> Option<Found> {
 }
 
 /// An open file as something to be sent.
-pub(super) fn found(file: File) -> Option<Found> {
+fn found(file: File) -> Option<Found> {
     let metadata = file.metadata().ok().filter(fs::Metadata::is_file)?;
     let (seconds, part) = (metadata.mtime(), metadata.mtime_nsec());
-    let modified = jiff::Timestamp::from_second(seconds).ok()?;
     Some(Found {
         size: metadata.len(),
         tag: format!(
@@ -61,9 +71,15 @@ pub(super) fn found(file: File) -> Option<Found> {
             metadata.ino(),
             metadata.len()
         ),
-        modified: modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-        file,
+        modified: time(seconds)?,
+        content: Content::Whole(file),
     })
+}
+
+/// Seconds since 1970 as HTTP writes times.
+pub(super) fn time(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 /// Replaces `%XX` by its byte; `None` for what is then no text.

@@ -11,6 +11,7 @@ mod answer;
 mod demand;
 mod file;
 mod request;
+mod transfer;
 
 use super::Mirrors;
 use super::error::MirrorError;
@@ -120,7 +121,7 @@ impl Server {
         let (mirrors, ended) = (self.mirrors.clone(), Arc::clone(open));
         let demand = self.demand.clone();
         let spawned = thread::Builder::new().spawn(move || {
-            if let Err(error) = converse(&stream, &mirrors, demand.as_deref())
+            if let Err(error) = converse(&stream, &mirrors, demand.as_ref())
                 && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
             {
                 tracing::debug!(%error, "connection ended");
@@ -134,7 +135,7 @@ impl Server {
 }
 
 /// Answers one request after the other.
-fn converse(stream: &TcpStream, mirrors: &Mirrors, demand: Option<&Demand>) -> io::Result<()> {
+fn converse(stream: &TcpStream, mirrors: &Mirrors, demand: Option<&Arc<Demand>>) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(IDLE))?;
@@ -158,7 +159,7 @@ fn converse(stream: &TcpStream, mirrors: &Mirrors, demand: Option<&Demand>) -> i
 }
 
 /// The file that a path stands for, `None` where there is none, or the status that says why there is no answer.
-fn find(mirrors: &Mirrors, demand: Option<&Demand>, path: &str) -> Result<Option<Found>, u16> {
+fn find(mirrors: &Mirrors, demand: Option<&Arc<Demand>>, path: &str) -> Result<Option<Found>, u16> {
     let Some(asked) = file::asked(path) else {
         return Ok(None);
     };
