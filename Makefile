@@ -11,7 +11,7 @@ RUN_PACKAGES   := runc
 TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf createrepo-c mmdebstrap strace attr libcap2-bin util-linux-extra xz-utils zstd python3-venv nginx-light
 BENCH_PACKAGES := hyperfine time apt-mirror debmirror wget
 
-.PHONY: all demo check bench bench-mirror fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
+.PHONY: all demo check bench bench-mirror bench-containers fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
 
 all: $(VZPKG)
 
@@ -77,6 +77,11 @@ bench: $(VZPKG) setup-check
 bench-mirror: $(VZPKG) setup-check
 	@tests/scripts/install-missing.sh $(BENCH_PACKAGES)
 	tests/scripts/bench-mirror.sh $(VZPKG)
+
+## bench-containers: a thousand containers alone; CONTAINERS=N for another number
+bench-containers: $(VZPKG) setup-check
+	@tests/scripts/install-missing.sh $(BENCH_PACKAGES)
+	$(SUDO) env VZPKG=$(CURDIR)/$(VZPKG) tests/scripts/bench-containers.sh
 
 setup-build:
 	@tests/scripts/install-missing.sh $(BUILD_PACKAGES) $(RUN_PACKAGES)

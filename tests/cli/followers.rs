@@ -1,7 +1,13 @@
 //! The containers of a template, taken along when it is updated and rolled back.
 
+use crate::crash::{Instants, run_and_kill};
 use crate::support::Run;
 use crate::tiny::{TEMPLATE, Tiny, program};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+/// At how many instants a batch is killed.
+const KILLS: u64 = 18;
 
 /// A site whose template has a newer package than its one version, with these containers on it; those with a name that
 /// ends in `r` run.
@@ -170,4 +176,55 @@ fn privileged_too_many_failures_stop_the_rest_and_the_next_command_goes_on() {
         &["destroy", "--force", "a-s", "b-r", "c-r", "d-s", "e-s"],
     )
     .ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_killed_at_random_instants_each_follower_is_on_one_side_whole() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let tiny = tiny(&names);
+    let area = tiny.site.root().join("private");
+    let private = |name: &str| area.join(name).join("upper/usr/bin/hello");
+    for name in names {
+        // A private copy that differs in its mode alone: the content follows the version, the mode stays.
+        fs::create_dir_all(private(name).parent().unwrap()).unwrap();
+        fs::write(private(name), "#!/bin/sh\necho 1\n").unwrap();
+        fs::set_permissions(private(name), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    tiny.update();
+    let mut instants = Instants(29);
+    for turn in 0..KILLS {
+        // Where the last one was killed after the head had moved.
+        drop(tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2"]));
+        let forward = ["update", TEMPLATE, "--containers", "--batch", "6"];
+        let back = [
+            "rollback",
+            TEMPLATE,
+            "--to",
+            "1",
+            "--containers",
+            "--batch",
+            "6",
+        ];
+        let words = if turn % 2 == 0 { &forward[..] } else { &back };
+        run_and_kill(&tiny.site, words, instants.below(120));
+        let name = names[usize::try_from(turn).unwrap() % names.len()];
+        ct(&tiny, &["start", name]).ok();
+        let seen = ct(&tiny, &["exec", name, "hello"]);
+        ct(&tiny, &["stop", name, "--timeout", "0"]).ok();
+        let version = versions(&tiny)
+            .into_iter()
+            .find(|one| one.starts_with(name));
+        let (_, number) = version.as_deref().unwrap().split_once('@').unwrap();
+        assert_eq!(seen.ok(), format!("{number}\n"), "turn {turn}");
+        let mode = fs::metadata(private(name)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o700, "turn {turn}");
+    }
+    drop(tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2"]));
+    tiny.vzpkg(&["update", TEMPLATE, "--containers"]).ok();
+    assert_eq!(versions(&tiny), names.map(|name| format!("{name}@2")));
+    ct(&tiny, &[&["destroy"], &names[..]].concat()).ok();
+    // What a killed command had staged.
+    tiny.vzpkg(&["gc"]).ok();
+    tiny.assert_nothing_left();
 }

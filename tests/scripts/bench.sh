@@ -12,5 +12,6 @@ echo "## $(nproc) cores, $(uname -sr), $(date -u +%F), vzpkg $("$VZPKG" --versio
 "$here/bench-deb.sh"
 "$here/bench-versions.sh"
 "$here/bench-ct.sh"
+"$here/bench-containers.sh"
 "$here/bench-rpm.sh"
 "$here/bench-mirror.sh"

@@ -2,7 +2,7 @@
 
 use super::beside::{self, NEW, OLD};
 use super::draft::Draft;
-use super::judge::{Ruling, differ, judge, merged_meta, same_meta};
+use super::judge::{Ruling, judge, merged_meta, same_meta};
 use super::packages::Packages;
 use super::state::{self, Owned};
 use super::{Decision, MergeError, Why};
@@ -82,16 +82,7 @@ fn was_changed(draft: &Draft<'_>, path: &RelPath) -> Result<bool, MergeError> {
 }
 
 fn candidates(draft: &Draft<'_>, packages: &Packages) -> BTreeSet<RelPath> {
-    let views = draft.views();
-    let (base, target) = (&views.base, &views.target);
-    let both = base
-        .iter()
-        .map(|(path, _)| path)
-        .chain(target.iter().map(|(path, _)| path));
-    let mut paths: BTreeSet<RelPath> = both
-        .filter(|path| differ(base.node(path), target.node(path)))
-        .cloned()
-        .collect();
+    let mut paths = draft.views().differing();
     if let Some(undo) = draft.input.undo {
         let kept: BTreeSet<&RelPath> = undo
             .edits

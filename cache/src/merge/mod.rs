@@ -34,7 +34,7 @@ pub use records::RecordConflict;
 pub(crate) use records::{field, is_record, paragraphs, read_record};
 pub(crate) use state::{is_managers, is_place, listed};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use vzpkg_metadata::tree::Tree;
@@ -55,6 +55,8 @@ pub struct MergeInput<'a> {
     pub from: &'a Tree,
     /// The tree that it shall stand on.
     pub to: &'a Tree,
+    /// The paths at which these two differ ([`differing`]): the same for every container between them.
+    pub differing: &'a BTreeSet<RelPath>,
     /// What is private.
     pub upper: &'a UpperScan,
     /// The contents of private files.
@@ -356,8 +358,16 @@ pub fn merge(input: &MergeInput<'_>, check: &mut UnionCheck<'_>) -> Result<Merge
     Ok(draft.finish())
 }
 
+/// The paths at which a merge finds two trees different: in anything but times.
+pub fn differing(one: &Tree, other: &Tree) -> BTreeSet<RelPath> {
+    let both = one.iter().chain(other.iter()).map(|(path, _)| path);
+    both.filter(|path| judge::differ(one.node(path), other.node(path)))
+        .cloned()
+        .collect()
+}
+
 /// Contents that a merge made, by digest.
 type Blobs = BTreeMap<Digest, Vec<u8>>;
 
 /// What to make again, once each.
-type Again = std::collections::BTreeSet<Regenerate>;
+type Again = BTreeSet<Regenerate>;

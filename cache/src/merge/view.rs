@@ -3,7 +3,7 @@
 
 use super::MergeInput;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vzpkg_metadata::RelPath;
 use vzpkg_metadata::tree::{Meta, Node, NodeKind, Tree};
 use vzpkg_runtime::container::{Before, UndoRecord, UpperEdit};
@@ -15,19 +15,34 @@ pub(super) struct Views<'a> {
     pub(super) base: Cow<'a, Tree>,
     /// What it shall see where nothing is private.
     pub(super) target: Cow<'a, Tree>,
+    /// The paths at which the trees themselves differ.
+    of_trees: &'a BTreeSet<RelPath>,
 }
 
 impl<'a> Views<'a> {
     pub(super) fn new(input: &MergeInput<'a>) -> Self {
-        let Some(undo) = input.undo else {
+        // A relink that changed nothing private leaves nothing to put over them.
+        let undo = input.undo.filter(|undo| !undo.edits.is_empty());
+        let of_trees = input.differing;
+        let Some(undo) = undo else {
             return Self {
                 base: Cow::Borrowed(input.from),
                 target: Cow::Borrowed(input.to),
+                of_trees,
             };
         };
         Self {
             base: Cow::Owned(after(input.from, undo)),
             target: Cow::Owned(before(input.to, undo)),
+            of_trees,
+        }
+    }
+
+    /// The paths at which the two views differ.
+    pub(super) fn differing(&self) -> BTreeSet<RelPath> {
+        match (&self.base, &self.target) {
+            (Cow::Borrowed(_), Cow::Borrowed(_)) => self.of_trees.clone(),
+            (base, target) => super::differing(base, target),
         }
     }
 }

@@ -7,9 +7,10 @@ use super::undo::{Before, UndoEntry, UndoRecord, slot};
 use super::upper_dir::UpperDir;
 use super::{ContainerPaths, UpperEdit, UpperKind, beneath};
 use rustix::fs::{AtFlags, CWD, OFlags};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::durable::{self, FileError};
@@ -29,7 +30,8 @@ fn blob_file(undo: &Path, digest: &Digest) -> PathBuf {
     undo.join("blobs").join(digest.to_string())
 }
 
-/// Keeps aside what `plan` replaces and writes the record, all of it synced. Returns the record and its digest.
+/// Keeps aside what `plan` replaces and writes the record; [`settle`] or [`sync`] makes that durable. Returns the record
+/// and its digest.
 pub(super) fn keep(
     paths: &ContainerPaths,
     from: Link,
@@ -38,8 +40,11 @@ pub(super) fn keep(
 ) -> Result<(UndoRecord, Digest), RelinkError> {
     let undo = paths.undo(from.generation);
     remove_all(&undo)?;
-    durable::create_directories(&undo.join("old"), 0o700)?;
-    durable::create_directories(&undo.join("blobs"), 0o700)?;
+    durable::create_directories(&undo, 0o700)?;
+    if !plan.edits.is_empty() {
+        durable::create_directories(&undo.join("old"), 0o700)?;
+        durable::create_directories(&undo.join("blobs"), 0o700)?;
+    }
     for (digest, bytes) in &plan.blobs {
         let path = blob_file(&undo, digest);
         fs::write(&path, bytes).map_err(FileError::on("write", path))?;
@@ -72,11 +77,24 @@ pub(super) fn keep(
         path: path.clone(),
         source,
     })?;
-    if !plan.edits.is_empty() {
-        sync(&paths.private)?;
-    }
-    durable::write_file(&path, 0o600, &bytes)?;
+    // Whoever reads it knows its digest, or that everything was synced.
+    fs::write(&path, &bytes).map_err(FileError::on("write", path))?;
     Ok((record, Digest::of(&bytes)))
+}
+
+/// Makes the record of one relink durable.
+pub(super) fn settle(
+    paths: &ContainerPaths,
+    generation: u64,
+    record: &UndoRecord,
+) -> Result<(), RelinkError> {
+    if !record.edits.is_empty() {
+        return sync([paths.private.as_path()]);
+    }
+    let undo = paths.undo(generation);
+    durable::OpenTree::open(&undo)?.sync()?;
+    durable::sync_parent(&undo)?;
+    Ok(durable::sync_parent(&paths.undo_area())?)
 }
 
 fn keep_one(upper: &UpperDir, edit: &UpperEdit, undo: &Path, number: u32) -> io::Result<Before> {
@@ -126,6 +144,9 @@ pub(super) fn blobs(
 ) -> Result<BTreeMap<Digest, Vec<u8>>, RelinkError> {
     let directory = paths.undo(generation).join("blobs");
     let mut blobs = BTreeMap::new();
+    if !directory.exists() {
+        return Ok(blobs);
+    }
     let read = |error| FileError::on("read", &directory)(error);
     for entry in fs::read_dir(&directory).map_err(read)? {
         let entry = entry.map_err(read)?;
@@ -176,8 +197,18 @@ pub(super) fn remove_all(path: &Path) -> Result<(), RelinkError> {
     }
 }
 
-/// Everything below the private area reaches the disk.
-pub(super) fn sync(private: &Path) -> Result<(), RelinkError> {
-    let synced = fs::File::open(private).and_then(|file| Ok(rustix::fs::syncfs(&file)?));
-    Ok(synced.map_err(FileError::on("sync", private))?)
+/// Everything below these private areas reaches the disk: one wait for each file system that they lie on.
+pub(super) fn sync<'a>(areas: impl IntoIterator<Item = &'a Path>) -> Result<(), RelinkError> {
+    let mut synced = BTreeSet::new();
+    for private in areas {
+        let mut sync = || {
+            let area = fs::File::open(private)?;
+            if synced.insert(area.metadata()?.dev()) {
+                rustix::fs::syncfs(&area)?;
+            }
+            Ok(())
+        };
+        sync().map_err(FileError::on("sync", private))?;
+    }
+    Ok(())
 }

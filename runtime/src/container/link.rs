@@ -59,13 +59,30 @@ pub trait LinkJournal: fmt::Debug {
     ///
     /// # Errors
     /// [`JournalError`]
-    fn begin(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError>;
+    fn begin(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        self.begin_all(&[(container, intent)])
+    }
 
     /// Makes the link `intent.to` and forgets the intent, in one transaction.
     ///
     /// # Errors
     /// [`JournalError`]
-    fn finish(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError>;
+    fn finish(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
+        self.finish_all(&[(container, intent)])
+    }
+
+    /// [`LinkJournal::begin`] for several containers: all of them in one transaction, or none.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    fn begin_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError>;
+
+    /// [`LinkJournal::finish`] for several containers, also where no intent was recorded: all of them in one transaction,
+    /// or none.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    fn finish_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError>;
 
     /// Forgets the intent and keeps the link: the relink was undone.
     ///

@@ -42,6 +42,7 @@ pub mod settle;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod stopped;
 pub mod undo;
 pub mod upper_dir;
 pub mod upper_edits;
@@ -60,8 +61,7 @@ pub use paths::ContainerPaths;
 pub use prepare::Regenerate;
 pub use processes::{ProcessInfo, processes};
 pub use relink::{
-    Recovered, RelinkError, RelinkPlan, RelinkTools, UndoObjects, recover, relink_stopped,
-    undo_record,
+    Recovered, RelinkError, RelinkPlan, RelinkTools, UndoObjects, recover, undo_record,
 };
 pub use scan::{UpperEntry, UpperKind, UpperScan};
 pub use set::{Changed, has_unsettled_limits, set, settle_limits};
@@ -69,6 +69,7 @@ pub use settle::{Placed, discard, is_made, is_remains, is_unsettled, settle};
 pub use start::{StartSpec, start};
 pub use state::{ContainerState, RunState, state};
 pub use stop::{StopMode, stop};
+pub use stopped::{Prepared, prepare_relink, relink_prepared, relink_stopped};
 pub use undo::{Before, UndoEntry, UndoRecord};
 pub use upper_dir::UpperDir;
 pub use upper_edits::UpperEdit;

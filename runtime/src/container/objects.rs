@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use vzpkg_metadata::{Digest, RelPath};
 
 /// Opens file contents by their digest. The store implements it; [`Blobs`] puts contents made during a merge in front.
-pub trait ObjectSource: fmt::Debug {
+pub trait ObjectSource: fmt::Debug + Sync {
     /// The bytes of the object, from the start.
     ///
     /// # Errors

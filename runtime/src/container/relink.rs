@@ -1,17 +1,12 @@
-//! The relink of a stopped container: record the intent, apply the edits, change the row.
-//!
-//! Cut short anywhere, the next command finishes it ([`recover`]); where an edit cannot be carried out, what was done
-//! is undone. The order: plan file and undo record durable → intent in the journal → edits → sync → row.
+//! What a relink is and why it may fail; how one that a crash cut short is finished, and what is known of the last one.
+//! How a stopped container is relinked is in [`super::stopped`], a running one in [`super::live`].
 
-use super::apply::Editor;
 use super::guard::ContainerGuard;
-use super::link::{Intent, JournalError, Link, LinkJournal};
+use super::link::{JournalError, Link, LinkJournal};
 use super::live::Process;
-use super::objects::Blobs;
-use super::prepare::{self, Regenerate};
-use super::state::{RunState, state};
-use super::{ContainerError, ContainerPaths, ObjectSource, UndoRecord, UpperEdit, keep, leftovers};
-use crate::oci::OciRuntime;
+use super::prepare::Regenerate;
+use super::stopped;
+use super::{ContainerError, ContainerPaths, ObjectSource, UndoRecord, UpperEdit, keep};
 use std::collections::BTreeMap;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
@@ -148,79 +143,6 @@ pub struct RelinkTools<'a> {
     pub journal: &'a dyn LinkJournal,
 }
 
-/// Moves a stopped container from its present link `from` to the tree `to` and returns the new link. The caller has
-/// called [`recover`] before it made the plan.
-///
-/// # Errors
-/// [`RelinkError`]; the container is unchanged then, unless undoing failed too: [`recover`] then goes on.
-pub fn relink_stopped(
-    paths: &ContainerPaths,
-    from: Link,
-    to: Digest,
-    plan: &RelinkPlan,
-    runtime: &dyn OciRuntime,
-    tools: &RelinkTools<'_>,
-) -> Result<Link, RelinkError> {
-    let _guard = ContainerGuard::take(paths)?;
-    if state(paths, runtime)?.state != RunState::Stopped {
-        return Err(RelinkError::Running(paths.id.clone()));
-    }
-    leftovers::clear(paths, runtime)?;
-    let now = tools.journal.link(&paths.id)?;
-    if now != from {
-        let container = paths.id.clone();
-        return Err(RelinkError::Stale { container, now });
-    }
-    let to = Link {
-        tree: to,
-        generation: from.generation + 1,
-    };
-    let (record, digest) = keep::keep(paths, from, to, plan)?;
-    prepare::remember(paths, &plan.regenerate)?;
-    let intent = Intent {
-        from,
-        to,
-        plan: digest,
-        live: false,
-    };
-    tools.journal.begin(&paths.id, &intent)?;
-    carry_out(paths, &record, &plan.blobs, &intent, tools)?;
-    Ok(to)
-}
-
-/// From the recorded intent to the changed row; undone where an edit fails.
-pub(super) fn carry_out(
-    paths: &ContainerPaths,
-    record: &UndoRecord,
-    blobs: &BTreeMap<Digest, Vec<u8>>,
-    intent: &Intent,
-    tools: &RelinkTools<'_>,
-) -> Result<(), RelinkError> {
-    let objects = Blobs {
-        blobs,
-        behind: tools.objects,
-    };
-    if let Err(error) = edit(paths, &record.edits, &objects) {
-        edit(paths, &record.inverse(), &objects)?;
-        tools.journal.abandon(&paths.id, intent)?;
-        keep::remove_all(&paths.undo(intent.from.generation))?;
-        return Err(error);
-    }
-    tools.journal.finish(&paths.id, intent)?;
-    keep::forget_others(paths, intent.from.generation)
-}
-
-/// Carries edits out and syncs.
-fn edit(
-    paths: &ContainerPaths,
-    edits: &[UpperEdit],
-    objects: &dyn ObjectSource,
-) -> Result<(), RelinkError> {
-    let editor = Editor::new(&paths.upper(), paths.staging(), paths.undo_area(), objects)?;
-    editor.apply(edits)?;
-    keep::sync(&paths.private)
-}
-
 /// Finishes a relink that a crash cut short, or undoes it where it cannot be finished. Cheap where there is none.
 ///
 /// # Errors
@@ -229,22 +151,12 @@ pub fn recover(paths: &ContainerPaths, tools: &RelinkTools<'_>) -> Result<Recove
     if tools.journal.intent(&paths.id)?.is_none() {
         return Ok(Recovered::Nothing);
     }
-    let _guard = ContainerGuard::take(paths)?;
+    let guard = ContainerGuard::take(paths)?;
     // Whoever held the container may have finished it meanwhile.
     let Some(intent) = tools.journal.intent(&paths.id)? else {
         return Ok(Recovered::Nothing);
     };
-    let (record, digest) = keep::read(paths, intent.from.generation)?;
-    if digest != intent.plan {
-        let path = paths.undo(intent.from.generation);
-        return Err(RelinkError::OtherPlan { path });
-    }
-    let blobs = keep::blobs(paths, intent.from.generation)?;
-    match carry_out(paths, &record, &blobs, &intent, tools) {
-        Ok(()) => Ok(Recovered::Finished(intent.to)),
-        Err(error) if tools.journal.intent(&paths.id)?.is_some() => Err(error),
-        Err(_) => Ok(Recovered::Undone(intent.from)),
-    }
+    stopped::go_on(paths, guard, intent, tools)
 }
 
 /// The record of the relink that led to `link`: what a rollback needs to know.

@@ -5,6 +5,7 @@ use super::{Context, ct};
 use crate::cli::FollowOptions;
 use crate::error::{CommandError, CommandResult};
 use crate::ops::followers::{self, Way};
+use crate::ops::readings::Readings;
 use crate::ops::{containers, node};
 use crate::output::Tone;
 use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
@@ -35,6 +36,7 @@ pub(super) fn take_along(
     }
     let runtime = containers::runtime(context)?;
     let batches: Vec<&[ContainerRow]> = found.moving.chunks(options.batch.get()).collect();
+    let readings = Readings::new(store);
     let mut tally = Tally::default();
     for (number, batch) in batches.iter().enumerate() {
         node::check_interrupt(context)?;
@@ -49,7 +51,9 @@ pub(super) fn take_along(
             );
             context.printer.status(Tone::Plain, "Batch", what);
         }
-        for (id, moved) in followers::move_batch(context, target, batch, restart, &runtime) {
+        for (id, moved) in
+            followers::move_batch(context, &readings, target, batch, restart, &runtime)
+        {
             match moved {
                 Ok(moved) => {
                     tally.moved += 1;

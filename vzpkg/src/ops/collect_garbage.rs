@@ -19,7 +19,7 @@ pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> Command
     let mut roots: RootSet = mirrors::roots(context)?;
     // Containers whose row is being changed: both sides of the relink are in use until the journal is cleared.
     for (_, entry) in store.db.journals()? {
-        roots.trees.extend(super::relink::trees_of_journal(&entry));
+        roots.trees.extend(super::journal::trees_of_journal(&entry));
     }
     let options = GcOptions {
         mode,

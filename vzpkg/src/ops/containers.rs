@@ -1,6 +1,6 @@
 //! Containers of this node: joins the rows of the database with the runtime, which knows no store.
 
-use super::relink::StoreObjects;
+use super::journal::StoreObjects;
 use super::{node, node_files};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};

@@ -1,12 +1,20 @@
 //! Containers that follow a template, taken along when its head moves: which ones, and a batch of them at the same time.
 
-use super::relink::{self, Direction, Moved};
-use super::{containers, node};
+use super::journal::{Journal, StoreObjects};
+use super::node;
+use super::readings::Readings;
+use super::relink::{self, Begun, Direction, Moved};
 use crate::commands::Context;
-use crate::error::CommandResult;
+use crate::error::{CommandError, CommandResult};
+use std::collections::BTreeMap;
 use vzpkg_cache::store::{ContainerRow, Follow, Store, VersionRow};
 use vzpkg_metadata::{ContainerId, TemplateName};
+use vzpkg_runtime::container::{self, RelinkTools};
 use vzpkg_runtime::oci::RuntimeBinary;
+
+/// How many stopped containers are moved with one wait for the disk. Each is held by two descriptors, of which a process
+/// may have 1,024.
+const TOGETHER: usize = 200;
 
 /// Which way the head went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +44,16 @@ pub(crate) fn of(store: &Store, target: &VersionRow, way: Way) -> CommandResult<
         pinned: 0,
     };
     let template = &target.name.template;
+    // A template has a tree once.
+    let versions = store.db.versions(template)?.into_iter();
+    let numbers: BTreeMap<_, _> = versions
+        .map(|version| (version.digest, version.name.number))
+        .collect();
     for row in store.db.containers()? {
         if row.template != *template || row.link == target.digest {
             continue;
         }
-        let versions = store.db.versions_with(&row.os_digest)?.into_iter();
-        let numbers = versions.filter(|version| version.name.template == *template);
-        let number = numbers.map(|version| version.name.number).max();
+        let number = numbers.get(&row.os_digest).copied();
         let goes = match (way, number) {
             (Way::Forward, number) => number.is_none_or(|number| number < target.name.number),
             (Way::Back, number) => number.is_some_and(|number| number > target.name.number),
@@ -69,41 +80,112 @@ pub(crate) fn all(store: &Store, template: &TemplateName) -> CommandResult<Vec<C
 /// Moves containers to `target`, all at the same time. One that came from there goes back to what it was.
 pub(crate) fn move_batch(
     context: &Context,
+    readings: &Readings<'_>,
     target: &VersionRow,
     batch: &[ContainerRow],
     restart: bool,
     runtime: &RuntimeBinary,
 ) -> Vec<(ContainerId, CommandResult<Moved>)> {
+    let groups = batch.chunks(TOGETHER);
+    groups
+        .flat_map(|group| move_group(context, readings, target, group, restart, runtime))
+        .collect()
+}
+
+/// Those that are stopped share what is waited for; each of those that run has a thread.
+fn move_group(
+    context: &Context,
+    readings: &Readings<'_>,
+    target: &VersionRow,
+    group: &[ContainerRow],
+    restart: bool,
+    runtime: &RuntimeBinary,
+) -> Vec<(ContainerId, CommandResult<Moved>)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let begun = map(group, threads, |row| {
+        begin(context, readings, target, row, runtime)
+    });
+    let (mut moved, mut running) = (BTreeMap::new(), Vec::new());
+    let (mut prepared, mut held) = (Vec::new(), Vec::new());
+    for (row, begun) in group.iter().zip(begun) {
+        match begun {
+            Ok(Begun::Stopped(one, report, guard)) => {
+                prepared.push(*one);
+                held.push((report, guard));
+            }
+            Ok(Begun::Running) => running.push(row),
+            Err(error) => drop(moved.insert(row.id.clone(), Err(error))),
+        }
+    }
+    let store = readings.store;
+    let (objects, journal) = (StoreObjects(store), Journal(&store.db));
+    let tools = RelinkTools {
+        objects: &objects,
+        journal: &journal,
+    };
+    let relinked = container::relink_prepared(prepared, &tools);
+    for ((id, link), (report, _guard)) in relinked.into_iter().zip(held) {
+        let one = link.map(|_| Moved { report, live: None });
+        moved.insert(id, one.map_err(CommandError::from));
+    }
+    let alone = map(&running, running.len(), |row| {
+        move_one(context, store, target, row, restart, runtime)
+    });
+    moved.extend(running.iter().map(|row| row.id.clone()).zip(alone));
+    // In the order of their names, as they came.
+    moved.into_iter().collect()
+}
+
+/// Calls `work` for each of `all` with some threads; the results are in their order.
+fn map<T: Sync, R: Send>(all: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let share = all.len().div_ceil(threads.max(1)).max(1);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = batch
-            .iter()
-            .map(|row| scope.spawn(|| move_one(context, target, row, restart, runtime)))
+        let threads: Vec<_> = all
+            .chunks(share)
+            .map(|share| scope.spawn(|| share.iter().map(&work).collect::<Vec<R>>()))
             .collect();
-        let moved = threads.into_iter().map(|thread| {
-            let moved = thread.join();
-            moved.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let results = threads.into_iter().flat_map(|thread| {
+            let results = thread.join();
+            results.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        batch.iter().map(|row| row.id.clone()).zip(moved).collect()
+        results.collect()
     })
+}
+
+fn begin(
+    context: &Context,
+    readings: &Readings<'_>,
+    target: &VersionRow,
+    row: &ContainerRow,
+    runtime: &RuntimeBinary,
+) -> CommandResult<Begun> {
+    node::check_interrupt(context)?;
+    let way = direction(context, readings.store, target, row);
+    relink::begin(context, readings, &row.id, target.digest, way, runtime)
 }
 
 fn move_one(
     context: &Context,
+    store: &Store,
     target: &VersionRow,
     row: &ContainerRow,
     restart: bool,
     runtime: &RuntimeBinary,
 ) -> CommandResult<Moved> {
-    node::check_interrupt(context)?;
-    // A connection to the database belongs to one thread.
-    let store = node::store_for_writing(context)?;
-    let before = relink::link_before(context, &store, row);
-    let direction = if before.is_ok_and(|before| before == target.digest) {
+    let way = direction(context, store, target, row);
+    relink::move_container(context, store, row, target.digest, way, restart, runtime)
+}
+
+fn direction(
+    context: &Context,
+    store: &Store,
+    target: &VersionRow,
+    row: &ContainerRow,
+) -> Direction<'static> {
+    let before = relink::link_before(context, store, row);
+    if before.is_ok_and(|before| before == target.digest) {
         Direction::Back
     } else {
         Direction::Forward
-    };
-    let row = containers::row(&store, row.id.as_str())?;
-    let to = target.digest;
-    relink::move_container(context, &store, &row, to, direction, restart, runtime)
+    }
 }

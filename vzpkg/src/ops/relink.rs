@@ -1,115 +1,22 @@
 //! Moving a container to another version and back: the store's row, the merge's plan, the runtime's edits.
 
+use super::journal::{Journal, StoreObjects};
+use super::readings::{Readings, Trees};
 use super::relink_live::{self, Live};
 use super::{containers, node, rename};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use std::io::Read;
 use vzpkg_cache::changes;
 use vzpkg_cache::merge::{self, MergeReport};
-use vzpkg_cache::store::{ContainerRow, Database, GuardName, Store};
-use vzpkg_metadata::tree::Tree;
+use vzpkg_cache::store::{ContainerRow, Guard, GuardName, Store};
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::container::{
-    self, Intent, JournalError, Link, LinkJournal, ObjectSource, Recovered, RelinkTools, RunState,
-    UndoObjects, UpperDir,
+    self, Link, Prepared, Recovered, RelinkTools, RunState, UndoObjects, UpperDir,
 };
 use vzpkg_runtime::oci::OciRuntime;
 
-/// The journal of relinks in `state.db`, as the runtime sees it.
-#[derive(Debug)]
-pub(crate) struct Journal<'a>(pub(crate) &'a Database);
-
-impl Journal<'_> {
-    fn failed<E: std::error::Error + Send + Sync + 'static>(
-        operation: &'static str,
-        container: &ContainerId,
-    ) -> impl FnOnce(E) -> JournalError {
-        let container = container.clone();
-        move |source| JournalError {
-            operation,
-            container,
-            source: Box::new(source),
-        }
-    }
-}
-
-impl LinkJournal for Journal<'_> {
-    fn link(&self, container: &ContainerId) -> Result<Link, JournalError> {
-        let row = self
-            .0
-            .container(container)
-            .map_err(Self::failed("read the link", container))?;
-        Ok(Link {
-            tree: row.link,
-            generation: row.generation,
-        })
-    }
-
-    fn intent(&self, container: &ContainerId) -> Result<Option<Intent>, JournalError> {
-        let entry = self
-            .0
-            .journal(container)
-            .map_err(Self::failed("read the journal", container))?;
-        entry
-            .map(|entry| {
-                serde_json::from_str(&entry)
-                    .map_err(Self::failed("understand the journal", container))
-            })
-            .transpose()
-    }
-
-    fn begin(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        let entry =
-            serde_json::to_string(intent).map_err(Self::failed("write the journal", container))?;
-        self.0
-            .set_journal(container, Some(&entry))
-            .map_err(Self::failed("write the journal", container))
-    }
-
-    fn finish(&self, container: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        let failed = || Self::failed("change the link", container);
-        let row = self.0.container(container).map_err(failed())?;
-        let row = ContainerRow {
-            link: intent.to.tree,
-            os_digest: intent.to.tree,
-            generation: intent.to.generation,
-            ..row
-        };
-        self.0
-            .update_container_and_journal(&row, None)
-            .map_err(failed())
-    }
-
-    fn abandon(&self, container: &ContainerId, _: &Intent) -> Result<(), JournalError> {
-        self.0
-            .set_journal(container, None)
-            .map_err(Self::failed("clear the journal", container))
-    }
-}
-
-/// Objects of the store, as the runtime reads them.
-#[derive(Debug)]
-pub(crate) struct StoreObjects<'a>(pub(crate) &'a Store);
-
-impl ObjectSource for StoreObjects<'_> {
-    fn open(&self, digest: &Digest) -> std::io::Result<Box<dyn Read + '_>> {
-        match self.0.objects.open(digest) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) => Err(std::io::Error::other(error)),
-        }
-    }
-}
-
-/// The trees that an unfinished relink is between; none if the entry cannot be read (the row's own link still counts).
-pub(crate) fn trees_of_journal(entry: &str) -> Vec<Digest> {
-    serde_json::from_str::<Intent>(entry).map_or_else(
-        |_| Vec::new(),
-        |intent| vec![intent.from.tree, intent.to.tree],
-    )
-}
-
-/// Finishes or forgets what an interrupted relink, renaming, creation or change of limits left. The caller holds the container's guard.
+/// Finishes or forgets what an interrupted relink, renaming, creation or change of limits left. The caller holds the
+/// container's guard.
 ///
 /// # Errors
 /// Where it cannot be finished.
@@ -257,22 +164,71 @@ fn move_stopped(
     runtime: &dyn OciRuntime,
 ) -> CommandResult<MergeReport> {
     let paths = containers::paths(context, store, &row.id);
-    let from = Link {
-        tree: row.link,
-        generation: row.generation,
-    };
-    let trees = Trees::read(store, &from.tree, &to)?;
-    let merged = plan(store, row, &paths, from, &trees, direction)?;
-    no_obstacle(&row.id, &merged.report)?;
+    let merged = plan_stopped(&Readings::new(store), row, &paths, &to, direction)?;
     if !context.settings.dry_run {
         let (objects, journal) = (StoreObjects(store), Journal(&store.db));
         let tools = RelinkTools {
             objects: &objects,
             journal: &journal,
         };
-        container::relink_stopped(&paths, from, to, &merged.plan, runtime, &tools)?;
+        container::relink_stopped(&paths, link(row), to, &merged.plan, runtime, &tools)?;
     }
     Ok(merged.report)
+}
+
+fn plan_stopped(
+    readings: &Readings<'_>,
+    row: &ContainerRow,
+    paths: &container::ContainerPaths,
+    to: &Digest,
+    direction: Direction<'_>,
+) -> CommandResult<merge::Merge> {
+    let trees = readings.trees(&row.link, to)?;
+    let merged = plan(readings, row, paths, link(row), &trees, direction)?;
+    no_obstacle(&row.id, &merged.report)?;
+    Ok(merged)
+}
+
+const fn link(row: &ContainerRow) -> Link {
+    Link {
+        tree: row.link,
+        generation: row.generation,
+    }
+}
+
+/// A container that goes along with others.
+pub(crate) enum Begun {
+    /// It is stopped: its way is written down, and it is held until that is gone.
+    Stopped(Box<Prepared>, MergeReport, Guard),
+    /// It runs, or is on its way to: it is moved alone.
+    Running,
+}
+
+/// Begins to move a container to the tree `to`, if it is stopped: what is left to do can be done for many at once.
+///
+/// # Errors
+/// [`Kind::Unmet`] for merges that cannot be done from outside.
+pub(crate) fn begin(
+    context: &Context,
+    readings: &Readings<'_>,
+    id: &ContainerId,
+    to: Digest,
+    direction: Direction<'_>,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<Begun> {
+    let store = readings.store;
+    let guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    recover(context, store, id)?;
+    let row = store.db.container(id)?;
+    let paths = containers::paths(context, store, id);
+    if container::state(&paths, runtime)?.state != RunState::Stopped {
+        return Ok(Begun::Running);
+    }
+    let merged = plan_stopped(readings, &row, &paths, &to, direction)?;
+    let journal = Journal(&store.db);
+    let prepared =
+        container::prepare_relink(&paths, link(&row), to, &merged.plan, runtime, &journal)?;
+    Ok(Begun::Stopped(Box::new(prepared), merged.report, guard))
 }
 
 /// Fails where the merge cannot be done from outside.
@@ -288,31 +244,12 @@ pub(super) fn no_obstacle(id: &ContainerId, report: &MergeReport) -> CommandResu
     })
 }
 
-/// The tree that a container leaves and the one it goes to.
-pub(super) struct Trees {
-    pub(super) from: Tree,
-    pub(super) to: Tree,
-}
-
-impl Trees {
-    /// Reads both images.
-    ///
-    /// # Errors
-    /// [`Kind::Verification`] where one is damaged.
-    pub(super) fn read(store: &Store, from: &Digest, to: &Digest) -> CommandResult<Self> {
-        Ok(Self {
-            from: store.images.read(from)?,
-            to: store.images.read(to)?,
-        })
-    }
-}
-
 /// What a container needs in its upper to stand on the tree it goes to.
 ///
 /// # Errors
 /// Where a private file cannot be read.
 pub(super) fn plan(
-    store: &Store,
+    readings: &Readings<'_>,
     row: &ContainerRow,
     paths: &container::ContainerPaths,
     from: Link,
@@ -326,25 +263,25 @@ pub(super) fn plan(
         Direction::Forward => None,
         Direction::Back => Some(container::undo_record(paths, from)?),
     };
-    let objects = StoreObjects(store);
-    let version = store.versions.read(&row.template, &row.os_digest)?;
+    let objects = StoreObjects(readings.store);
+    let made_of = readings.made_of(row)?;
     let kept = record.as_ref().map(|record| UndoObjects {
         paths,
         record,
         behind: &objects,
     });
     let input = merge::MergeInput {
-        family: version.lock.family,
+        family: made_of.family,
         from: &trees.from,
         to: &trees.to,
+        differing: &trees.differing,
         upper: &upper,
         private: &private,
         objects: kept.as_ref().map_or(&objects, |kept| kept),
         undo: record.as_ref(),
     };
-    let arch = &version.lock.arch;
     Ok(merge::merge(&input, &mut |packages| {
-        super::union::check(arch, packages)
+        super::union::check(&made_of.arch, packages)
     })?)
 }
 
@@ -358,9 +295,5 @@ pub(crate) fn link_before(
     row: &ContainerRow,
 ) -> CommandResult<Digest> {
     let paths = containers::paths(context, store, &row.id);
-    let link = Link {
-        tree: row.link,
-        generation: row.generation,
-    };
-    Ok(container::undo_record(&paths, link)?.from.tree)
+    Ok(container::undo_record(&paths, link(row))?.from.tree)
 }

@@ -1,7 +1,9 @@
 //! Moving a running container: plan and try again while it changes under the plan, services that are tied to the version
 //! stopped and started, and what a person wants to know before and after.
 
-use super::relink::{Direction, Journal, StoreObjects, Trees, plan};
+use super::journal::{Journal, StoreObjects};
+use super::readings::Readings;
+use super::relink::{Direction, plan};
 use super::{containers, node};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
@@ -105,7 +107,8 @@ impl Journey<'_> {
             generation: from.generation + 1,
             shared: Some(containers::shared_mounts(self.context)),
         };
-        let trees = Trees::read(self.store, &from.tree, &to)?;
+        let readings = Readings::new(self.store);
+        let trees = readings.trees(&from.tree, &to)?;
         let differing: BTreeSet<RelPath> = diff(&trees.from, &trees.to)
             .into_iter()
             .map(|difference| difference.path)
@@ -117,7 +120,7 @@ impl Journey<'_> {
             let upper =
                 UpperDir::open(&self.paths.upper()).map_err(container::ContainerError::from)?;
             let watch = Watch::new(&upper, &judged).map_err(|error| self.unreadable(&error))?;
-            let merged = plan(self.store, self.row, self.paths, from, &trees, direction)?;
+            let merged = plan(&readings, self.row, self.paths, from, &trees, direction)?;
             super::relink::no_obstacle(&self.row.id, &merged.report)?;
             let seen = live::census(self.paths, self.init, &merged.plan)?;
             let bound: Vec<Process> = seen.iter().filter(|one| one.is_bound()).cloned().collect();

@@ -1,6 +1,6 @@
 //! The model: what overlayfs makes of a container's changes, and what a relink makes of edits.
 
-use crate::merge::{Merge, MergeInput, UnionPackage, merge};
+use crate::merge::{Merge, MergeInput, UnionPackage, differing, merge};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind, Tree};
@@ -253,6 +253,7 @@ impl Model {
             family: Family::Deb,
             from: &from,
             to: &to,
+            differing: &differing(&from, &to),
             upper: &upper,
             private: self,
             objects: self,

@@ -7,8 +7,8 @@
 use super::session::{Session, value};
 use super::versions::changed_one;
 use super::{ContainerRow, Database, DatabaseError, Follow, Unsynced};
-use rusqlite::params;
-use vzpkg_metadata::{ContainerId, PackageName, TemplateName};
+use rusqlite::{Row, params};
+use vzpkg_metadata::{ContainerId, Digest, PackageName, TemplateName};
 
 /// Host ids that containers may have, as systemd-nspawn keeps them for containers (systemd, UIDS-GIDS.md).
 const FIRST_RANGE: u32 = 0x0008_0000;
@@ -56,22 +56,44 @@ fn row(raw: Raw) -> Result<ContainerRow, DatabaseError> {
     })
 }
 
+/// The columns of a container, in the order of [`raw_row`].
+const CONTAINER: &str =
+    "SELECT id, template, link, os_digest, follow, applications, packages, first_uid, created,
+                                generation
+                         FROM containers ";
+
+fn raw_row(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((
+        (
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+        ),
+        (
+            row.get(5)?,
+            row.get(6)?,
+            row.get(7)?,
+            row.get(8)?,
+            row.get(9)?,
+        ),
+    ))
+}
+
 impl Session<'_> {
     /// All containers, by name.
     pub(in crate::store) fn containers(&self) -> Result<Vec<ContainerRow>, DatabaseError> {
-        let raw = self.query(
-            "SELECT id, template, link, os_digest, follow, applications, packages, first_uid, created,
-                    generation
-             FROM containers ORDER BY id",
-            [],
-            |row| {
-                Ok((
-                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?),
-                    (row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?),
-                ))
-            },
-        )?;
+        let raw = self.query(&format!("{CONTAINER} ORDER BY id"), [], raw_row)?;
         raw.into_iter().map(row).collect()
+    }
+
+    fn container(&self, id: &ContainerId) -> Result<ContainerRow, DatabaseError> {
+        let raw = self.query_one(&format!("{CONTAINER} WHERE id = ?"), [id.as_str()], raw_row)?;
+        row(raw.ok_or_else(|| DatabaseError::Unknown {
+            what: "container",
+            name: id.to_string(),
+        })?)
     }
 
     /// Writes a container; `statement` takes its columns in the order of the schema. What it links to must be there in
@@ -162,12 +184,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unknown`] if there is none.
     pub fn container(&self, id: &ContainerId) -> Result<ContainerRow, DatabaseError> {
-        let rows = self.containers()?;
-        let found = rows.into_iter().find(|row| row.id == *id);
-        found.ok_or_else(|| DatabaseError::Unknown {
-            what: "container",
-            name: id.to_string(),
-        })
+        self.read("read a container", |session| session.container(id))
     }
 
     /// Adds a container with the range of ids it has.
@@ -216,10 +233,7 @@ impl Database {
     /// [`DatabaseError::Unknown`] if there is none.
     pub fn update_container(&self, row: &ContainerRow) -> Result<(), DatabaseError> {
         self.write("change a container", |session| {
-            let statement = "UPDATE containers SET template = ?2, link = ?3, os_digest = ?4, follow = ?5,
-                             applications = ?6, packages = ?7, first_uid = ?8, created = ?9, generation = ?10 WHERE id = ?1";
-            let changed = session.write_container(statement, row)?;
-            changed_one(changed, "container", row.id.as_str())
+            session.update_container(row)
         })
     }
 
@@ -233,11 +247,31 @@ impl Database {
         entry: Option<&str>,
     ) -> Result<(), DatabaseError> {
         self.write("change a container", |session| {
-            let statement = "UPDATE containers SET template = ?2, link = ?3, os_digest = ?4, follow = ?5,
-                             applications = ?6, packages = ?7, first_uid = ?8, created = ?9, generation = ?10 WHERE id = ?1";
-            let changed = session.write_container(statement, row)?;
-            changed_one(changed, "container", row.id.as_str())?;
+            session.update_container(row)?;
             session.set_journal(&row.id, entry)
+        })
+    }
+
+    /// Links containers to other trees and ends their journal entries: all of them in one transaction, or none.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Unknown`] if one of the containers or trees is not there.
+    pub fn link_containers(
+        &self,
+        links: &[(&ContainerId, Digest, u64)],
+    ) -> Result<(), DatabaseError> {
+        self.write("change the links of containers", |session| {
+            for &(id, tree, generation) in links {
+                let row = ContainerRow {
+                    link: tree,
+                    os_digest: tree,
+                    generation,
+                    ..session.container(id)?
+                };
+                session.update_container(&row)?;
+                session.set_journal(id, None)?;
+            }
+            Ok(())
         })
     }
 
@@ -283,9 +317,10 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
     pub fn journal(&self, id: &ContainerId) -> Result<Option<String>, DatabaseError> {
-        let entries = self.journals()?;
-        let found = entries.into_iter().find(|(container, _)| container == id);
-        Ok(found.map(|(_, entry)| entry))
+        self.read("read the journal", |session| {
+            let statement = "SELECT entry FROM journal WHERE container = ?";
+            session.query_one(statement, [id.as_str()], |row| row.get(0))
+        })
     }
 
     /// All unfinished relinks, by container.
@@ -314,9 +349,27 @@ impl Database {
             session.set_journal(id, entry)
         })
     }
+
+    /// Writes the journal entries of several containers: all of them in one transaction, or none.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`].
+    pub fn set_journals(&self, entries: &[(&ContainerId, String)]) -> Result<(), DatabaseError> {
+        self.write("write the journal", |session| {
+            let mut entries = entries.iter();
+            entries.try_for_each(|(id, entry)| session.set_journal(id, Some(entry)))
+        })
+    }
 }
 
 impl Session<'_> {
+    fn update_container(&self, row: &ContainerRow) -> Result<(), DatabaseError> {
+        let statement = "UPDATE containers SET template = ?2, link = ?3, os_digest = ?4, follow = ?5,
+                         applications = ?6, packages = ?7, first_uid = ?8, created = ?9, generation = ?10 WHERE id = ?1";
+        let changed = self.write_container(statement, row)?;
+        changed_one(changed, "container", row.id.as_str())
+    }
+
     fn set_journal(&self, id: &ContainerId, entry: Option<&str>) -> Result<(), DatabaseError> {
         match entry {
             Some(entry) => self.execute(

@@ -12,9 +12,10 @@ use super::relink::{
 };
 use super::watch::Watched;
 use crate::container::guard::ContainerGuard;
-use crate::container::relink::carry_out;
 use crate::container::state::{RunState, state};
-use crate::container::{Intent, Recovered, RelinkError, RelinkPlan, RelinkTools, keep, leftovers};
+use crate::container::{
+    Intent, Recovered, RelinkError, RelinkPlan, RelinkTools, keep, leftovers, stopped,
+};
 use std::time::Duration;
 use vzpkg_metadata::Digest;
 
@@ -62,15 +63,7 @@ pub fn recover_live(
             keep::forget_others(paths, intent.from.generation)?;
             Ok(Recovered::Finished(intent.to))
         }
-        Progress::Editing => {
-            let (record, _) = keep::read(paths, intent.from.generation)?;
-            let blobs = keep::blobs(paths, intent.from.generation)?;
-            match carry_out(paths, &record, &blobs, &intent, tools) {
-                Ok(()) => Ok(Recovered::Finished(intent.to)),
-                Err(error) if tools.journal.intent(&paths.id)?.is_some() => Err(error),
-                Err(_) => Ok(Recovered::Undone(intent.from)),
-            }
-        }
+        Progress::Editing => stopped::go_on(paths, guard, intent, tools),
     }
 }
 

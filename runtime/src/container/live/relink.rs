@@ -238,7 +238,8 @@ fn record(
     if let Some(path) = watch.changed(&upper).map_err(look)? {
         return Err(changed(path));
     }
-    let (_, digest) = keep::keep(paths, from, to, plan)?;
+    let (record, digest) = keep::keep(paths, from, to, plan)?;
+    keep::settle(paths, from.generation, &record)?;
     if let Some(path) = watch.renew(&upper).map_err(look)? {
         keep::remove_all(&paths.undo(from.generation))?;
         return Err(changed(path));
@@ -322,7 +323,7 @@ pub(super) fn finish(
 ) -> Result<(), RelinkError> {
     let paths = target.paths;
     if !unedited {
-        keep::sync(&paths.private)?;
+        keep::sync([paths.private.as_path()])?;
     }
     tools.journal.finish(&paths.id, intent)?;
     keep::forget_others(paths, intent.from.generation)?;

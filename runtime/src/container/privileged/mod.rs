@@ -8,6 +8,7 @@ mod isolation;
 mod life;
 mod node;
 mod relink;
+mod together;
 mod version;
 
 pub(in crate::container) use node::{Node, ROOT};

@@ -48,14 +48,18 @@ impl LinkJournal for Journal {
         Ok(self.intent.borrow().clone())
     }
 
-    fn begin(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        assert!(self.intent.replace(Some(intent.clone())).is_none());
+    fn begin_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError> {
+        for &(_, intent) in intents {
+            assert!(self.intent.replace(Some(intent.clone())).is_none());
+        }
         Ok(())
     }
 
-    fn finish(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        self.link.replace(intent.to);
-        self.intent.replace(None);
+    fn finish_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError> {
+        for (_, intent) in intents {
+            self.link.replace(intent.to);
+            self.intent.replace(None);
+        }
         Ok(())
     }
 
@@ -70,9 +74,9 @@ fn path(text: &str) -> RelPath {
 }
 
 /// Every private entry with its content.
-type Listing = BTreeMap<RelPath, (UpperEntry, Option<Digest>)>;
+pub(super) type Listing = BTreeMap<RelPath, (UpperEntry, Option<Digest>)>;
 
-fn listing(paths: &ContainerPaths) -> Listing {
+pub(super) fn listing(paths: &ContainerPaths) -> Listing {
     let upper = UpperDir::open(&paths.upper()).unwrap();
     let scan = upper.scan().unwrap();
     let entry = |(path, mut entry): (RelPath, UpperEntry)| {
@@ -87,7 +91,7 @@ fn listing(paths: &ContainerPaths) -> Listing {
 }
 
 /// A container with private files of every kind, and a plan that does every kind of edit.
-fn prepared(node: &Node, name: &str) -> (ContainerPaths, RelinkPlan) {
+pub(super) fn prepared(node: &Node, name: &str) -> (ContainerPaths, RelinkPlan) {
     let paths = node.paths(name);
     create(&paths, &Node::config(&paths), &ROOT, &[]).unwrap();
     let upper = paths.upper();
@@ -165,7 +169,7 @@ fn prepared(node: &Node, name: &str) -> (ContainerPaths, RelinkPlan) {
     (paths, plan)
 }
 
-fn assert_relinked(paths: &ContainerPaths) {
+pub(super) fn assert_relinked(paths: &ContainerPaths) {
     let now = listing(paths);
     let kind = |at: &str| now.get(&path(at)).map(|(entry, _)| entry.kind.clone());
     assert_eq!(kind("opt/link"), None);

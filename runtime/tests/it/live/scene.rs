@@ -38,14 +38,18 @@ impl LinkJournal for Journal {
         Ok(self.intent.borrow().clone())
     }
 
-    fn begin(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        assert!(self.intent.replace(Some(intent.clone())).is_none());
+    fn begin_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError> {
+        for &(_, intent) in intents {
+            assert!(self.intent.replace(Some(intent.clone())).is_none());
+        }
         Ok(())
     }
 
-    fn finish(&self, _: &ContainerId, intent: &Intent) -> Result<(), JournalError> {
-        self.link.replace(intent.to);
-        self.intent.replace(None);
+    fn finish_all(&self, intents: &[(&ContainerId, &Intent)]) -> Result<(), JournalError> {
+        for (_, intent) in intents {
+            self.link.replace(intent.to);
+            self.intent.replace(None);
+        }
         Ok(())
     }
 

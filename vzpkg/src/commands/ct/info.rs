@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, arguments: &CtInfo) -> CommandResult {
     // Only root may read it.
     let config = Config::of(&paths).ok();
     if context.printer.is_json() {
-        let mut document = list::document(&store, &row, state.as_ref());
+        let mut document = list::document(&row, &list::version(&store, &row), state.as_ref());
         document["limits"] = serde_json::json!(config.as_ref().map(|config| &config.limits));
         document["environment"] =
             serde_json::json!(config.as_ref().map(|config| &config.environment));

@@ -6,6 +6,7 @@ use crate::error::CommandResult;
 use crate::ops::{containers, node};
 use crate::output::Tone;
 use crate::output::table::Table;
+use std::collections::BTreeMap;
 use vzpkg_cache::store::{ContainerRow, Follow, Store};
 use vzpkg_runtime::container::{ContainerState, RunState};
 
@@ -30,10 +31,17 @@ pub(super) fn run(context: &Context, arguments: &CtList) -> CommandResult {
         let runtime = runtime.as_ref()?;
         containers::state(context, &store, &row.id, runtime).ok()
     };
+    // Few versions for many containers.
+    let mut versions = BTreeMap::new();
+    let mut version = |row: &ContainerRow| {
+        let key = (row.template.clone(), row.os_digest);
+        let name = versions.entry(key);
+        name.or_insert_with(|| version(&store, row)).clone()
+    };
     if context.printer.is_json() {
         let list: Vec<_> = rows
             .iter()
-            .map(|row| document(&store, row, state(row).as_ref()))
+            .map(|row| document(row, &version(row), state(row).as_ref()))
             .collect();
         context
             .printer
@@ -57,7 +65,7 @@ pub(super) fn run(context: &Context, arguments: &CtList) -> CommandResult {
             row.id.to_string(),
             shown,
             pid,
-            version(&store, row),
+            version(row),
             follow(row).to_owned(),
         ]);
     }
@@ -101,8 +109,8 @@ pub(super) fn follow(row: &ContainerRow) -> &'static str {
 }
 
 pub(super) fn document(
-    store: &Store,
     row: &ContainerRow,
+    version: &str,
     state: Option<&ContainerState>,
 ) -> serde_json::Value {
     serde_json::json!({
@@ -111,7 +119,7 @@ pub(super) fn document(
         "pid": state.and_then(|state| state.pid),
         "uptime_seconds": state.and_then(|state| state.uptime).map(|uptime| uptime.as_secs()),
         "template": row.template,
-        "version": version(store, row),
+        "version": version,
         "digest": row.link,
         "generation": row.generation,
         "follows": row.follow == Follow::Head,
