@@ -105,6 +105,7 @@
 pub mod archive;
 pub mod build;
 pub mod changes;
+pub mod commit;
 pub mod compare;
 pub mod import;
 pub mod merge;

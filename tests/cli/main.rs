@@ -13,6 +13,7 @@ mod bisect;
 mod centos;
 mod centos_update;
 mod changes;
+mod commit;
 mod copies;
 mod crash;
 mod cut_short;

@@ -37,6 +37,7 @@ use crate::import::{self, Fetched, ImportReporter, Imported};
 use crate::store::{PackageManifest, Published, Store, Timing, VersionDraft};
 use crate::tree::normalize::normalize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -44,7 +45,8 @@ use std::time::{Duration, Instant};
 use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::Transaction;
-use vzpkg_metadata::{Digest, Family, TemplateName};
+use vzpkg_metadata::tree::Tree;
+use vzpkg_metadata::{Digest, Family, RelPath, TemplateName};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::rootfs::Tier;
 
@@ -286,6 +288,38 @@ fn draft(
         who: request.who.to_owned(),
         why: request.why.to_owned(),
         timings,
+    }
+}
+
+/// `base` with those changes in `upper` that are wanted; nobody uses the upper. Contents become objects, hashed by
+/// `threads` threads.
+///
+/// # Errors
+/// [`BuildError::File`], [`BuildError::Object`] and [`BuildError::Path`] by what cannot be read or stored.
+pub(crate) fn commit_chosen(
+    base: &Tree,
+    upper: &Path,
+    store: &Store,
+    wanted: &dyn Fn(&RelPath) -> bool,
+    threads: usize,
+) -> Result<Tree, BuildError> {
+    let likely = commit::Likely::default();
+    commit::commit_chosen(base, upper, store, wanted, &likely, threads)
+}
+
+/// Name, version and architecture of each package that a tree's own database has installed.
+///
+/// # Errors
+/// [`BuildError::Content`] for a database that is not understood, [`BuildError::Outcome`] for a package that is half
+/// installed.
+pub(crate) fn installed(
+    family: Family,
+    store: &Store,
+    tree: &Tree,
+) -> Result<Vec<(String, String, String)>, BuildError> {
+    match family {
+        Family::Deb => deb::installed(store, tree),
+        Family::Rpm => rpm::installed(store, tree),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use vzpkg_metadata::lock::{Lock, LockedPackage};
-use vzpkg_metadata::version;
+use vzpkg_metadata::lock::Lock;
+use vzpkg_metadata::transaction::Reason;
+use vzpkg_metadata::{Arch, Digest, PackageName, version};
 
 /// Which way a package moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -48,7 +49,7 @@ pub(super) fn changes(before: &Lock, after: &Lock) -> Vec<PackageChange> {
         let mut left = old.remove(&key).unwrap_or_default();
         // What is the same on both sides is no change.
         arrived.retain(|package| {
-            let same = left.iter().position(|other| other.sha256 == package.sha256);
+            let same = left.iter().position(|other| package.is_same_as(other));
             same.map(|at| left.remove(at)).is_none()
         });
         let mut left = left.into_iter();
@@ -62,17 +63,55 @@ pub(super) fn changes(before: &Lock, after: &Lock) -> Vec<PackageChange> {
     found
 }
 
-fn by_name(lock: &Lock) -> BTreeMap<(&str, &str), Vec<&LockedPackage>> {
+/// A package of a lock, whether its file is known or not.
+#[derive(Clone, Copy)]
+struct Package<'a> {
+    name: &'a PackageName,
+    arch: &'a Arch,
+    version: &'a str,
+    /// What is known of its file: its hash and why it is there.
+    file: Option<(&'a Digest, &'a Reason)>,
+}
+
+impl Package<'_> {
+    fn is_same_as(&self, other: &Self) -> bool {
+        match (self.file, other.file) {
+            (Some((one, _)), Some((other, _))) => one == other,
+            _ => self.version == other.version,
+        }
+    }
+
+    fn reason(&self) -> String {
+        self.file.map_or_else(
+            || "installed in a container".to_owned(),
+            |(_, reason)| reason.to_string(),
+        )
+    }
+}
+
+fn by_name(lock: &Lock) -> BTreeMap<(&str, &str), Vec<Package<'_>>> {
     let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for package in &lock.packages {
+    let known = lock.packages.iter().map(|package| Package {
+        name: &package.name,
+        arch: &package.arch,
+        version: &package.version,
+        file: Some((&package.sha256, &package.reason)),
+    });
+    let unknown = lock.installed.iter().map(|package| Package {
+        name: &package.name,
+        arch: &package.arch,
+        version: &package.version,
+        file: None,
+    });
+    for package in known.chain(unknown) {
         let key = (package.name.as_str(), package.arch.as_str());
         names.entry(key).or_default().push(package);
     }
     names
 }
 
-fn change(lock: &Lock, from: Option<&LockedPackage>, to: &LockedPackage) -> PackageChange {
-    let order = from.map(|from| version::compare(lock.family, &from.version, &to.version));
+fn change(lock: &Lock, from: Option<Package<'_>>, to: Package<'_>) -> PackageChange {
+    let order = from.map(|from| version::compare(lock.family, from.version, to.version));
     PackageChange {
         name: to.name.to_string(),
         arch: to.arch.to_string(),
@@ -82,19 +121,19 @@ fn change(lock: &Lock, from: Option<&LockedPackage>, to: &LockedPackage) -> Pack
             Some(Ordering::Greater) => PackageMove::Down,
             Some(Ordering::Equal) => PackageMove::Rebuilt,
         },
-        from: from.map(|from| from.version.clone()),
-        to: Some(to.version.clone()),
-        reason: to.reason.to_string(),
+        from: from.map(|from| from.version.to_owned()),
+        to: Some(to.version.to_owned()),
+        reason: to.reason(),
     }
 }
 
-fn gone(package: &LockedPackage) -> PackageChange {
+fn gone(package: Package<'_>) -> PackageChange {
     PackageChange {
         name: package.name.to_string(),
         arch: package.arch.to_string(),
         moved: PackageMove::Removed,
-        from: Some(package.version.clone()),
+        from: Some(package.version.to_owned()),
         to: None,
-        reason: package.reason.to_string(),
+        reason: package.reason(),
     }
 }

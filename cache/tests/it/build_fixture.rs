@@ -202,6 +202,7 @@ fn template() -> Template {
         multiarch: None,
         cache_type: None,
         no_pkg_actions: false,
+        committed: false,
         repository_texts: Vec::new(),
     }
 }

@@ -52,6 +52,7 @@ impl Lock {
     #[must_use]
     pub fn built_on(mut self, tree: Digest, below: &Self) -> Self {
         self.base = Some(tree);
+        self.committed = None;
         self.chain.clear();
         if below.has_whole_chain() {
             self.chain.push(Link::between(tree, &self, below));
@@ -88,6 +89,9 @@ impl Lock {
             ids: lines.ids,
             packages: lines.packages.into_iter().collect(),
             chain: rest.to_vec(),
+            // Such a lock has no chain.
+            committed: self.committed.filter(|_| count == 0),
+            installed: self.installed.clone(),
         })
     }
 

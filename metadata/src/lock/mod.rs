@@ -17,6 +17,9 @@
 //! locks differ in exactly the lines that changed. No URLs: a package is found by its hash in any repository. What the
 //! lock does not say is taken from the template: scripts, repositories, keys.
 //!
+//! A version that was committed from a container is no recipe: `committed` names the tree, which nothing else can make, and
+//! `installed NAME VERSION ARCH` each package of it of which nobody knows the file. Only such a lock has format 2.
+//!
 //! A version that was built on another is made by repeating what was done, so its lock carries the chain ([`chain`]) back
 //! to a version that was built from nothing (`base none`).
 
@@ -30,10 +33,13 @@ pub use text::{LineProblem, LockError};
 
 use crate::transaction::{Action, PackageRef, Reason, Transaction};
 use crate::{Arch, ByteSize, Digest, Family, PackageName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The format number this code writes.
+/// The format number of a lock that can be built from.
 pub const FORMAT: u32 = 1;
+
+/// That of a lock which tells of a tree that was committed from a container, or built on one; the newest.
+pub const COMMITTED_FORMAT: u32 = 2;
 
 /// The ids of one user name and the group of the same name; a name may be only one of the two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,6 +67,36 @@ pub struct LockedPackage {
     pub reason: Reason,
 }
 
+/// A package that a container had installed itself: there, but from a file that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Installed {
+    /// Its name.
+    pub name: PackageName,
+    /// Its architecture, as the family spells it.
+    pub arch: Arch,
+    /// deb version, or `[epoch:]version-release`.
+    pub version: String,
+}
+
+impl Installed {
+    /// What a package database says; `None` where a part of it is no name or version.
+    pub fn new(name: &str, version: &str, arch: &str) -> Option<Self> {
+        text::is_version(version).then_some(())?;
+        Some(Self {
+            name: name.parse().ok()?,
+            arch: arch.parse().ok()?,
+            version: version.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Installed {
+    /// `hello 2.10-3 amd64`, as in a lock.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.name, self.version, self.arch)
+    }
+}
+
 /// What a version is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
@@ -79,6 +115,10 @@ pub struct Lock {
     /// The versions below this one: its base first, last the one that was built from nothing. Empty with a base where
     /// nobody knows how that was made.
     pub chain: Vec<Link>,
+    /// The tree itself, where it was committed from a container: nothing else makes it.
+    pub committed: Option<Digest>,
+    /// Packages that are in the tree beside [`Self::packages`], and of which no file is known.
+    pub installed: BTreeSet<Installed>,
 }
 
 impl Lock {
@@ -92,6 +132,8 @@ impl Lock {
             ids: BTreeMap::new(),
             packages: Vec::new(),
             chain: Vec::new(),
+            committed: None,
+            installed: BTreeSet::new(),
         }
     }
 

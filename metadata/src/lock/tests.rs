@@ -241,16 +241,15 @@ fn two_updates_of_one_version_merge_line_by_line() {
         }
         lock.built_on(tree, &below)
     };
-    let lines = |lock: &Lock| -> std::collections::BTreeSet<String> {
-        lock.to_string().lines().map(str::to_owned).collect()
-    };
+    let lines =
+        |lock: &Lock| -> BTreeSet<String> { lock.to_string().lines().map(str::to_owned).collect() };
     let (ours, theirs, both) = (
         lines(&updated(&["a"])),
         lines(&updated(&["d"])),
         lines(&updated(&["a", "d"])),
     );
     let untouched = lines(&updated(&[]));
-    let merged: std::collections::BTreeSet<String> = ours
+    let merged: BTreeSet<String> = ours
         .union(&theirs)
         .filter(|line| {
             !untouched.contains(*line) || (ours.contains(*line) && theirs.contains(*line))
@@ -258,4 +257,48 @@ fn two_updates_of_one_version_merge_line_by_line() {
         .cloned()
         .collect();
     assert_eq!(merged, both);
+}
+
+/// A tree that was committed is named, with the packages whose files nobody knows; it is no recipe, nor is what is built on
+/// it.
+#[test]
+fn a_committed_tree_has_a_lock_that_says_so() {
+    let tree = Digest::of(b"tree");
+    let mut lock: Lock = sample().parse().unwrap();
+    lock.base = Some(Digest::of(b"base"));
+    lock.committed = Some(tree);
+    lock.installed = [("mine", "1", "all"), ("other", "2:1-1", "amd64")]
+        .into_iter()
+        .map(|(name, version, arch)| Installed::new(name, version, arch).unwrap())
+        .collect();
+    let text = lock.to_string();
+    assert!(text.starts_with("vzpkg-lock 2\n"), "{text}");
+    assert!(
+        text.contains(&format!("\ncommitted sha256:{tree}\n")),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\ninstalled mine 1 all\ninstalled other 2:1-1 amd64\n"),
+        "{text}"
+    );
+    assert_eq!(text.parse::<Lock>().unwrap(), lock);
+    assert!(!lock.has_whole_chain());
+    let next = sample().parse::<Lock>().unwrap().built_on(tree, &lock);
+    assert!(next.committed.is_none() && !next.has_whole_chain());
+    // What is not of format 2 may not say so.
+    let older = text.replace("vzpkg-lock 2", "vzpkg-lock 1");
+    assert!(matches!(older.parse::<Lock>(), Err(LockError::Line { .. })));
+    for line in [
+        "installed mine 1 all",
+        "installed x",
+        "installed ../x 1 all",
+        "installed x a/b all",
+        "committed sha256:1",
+    ] {
+        let error = format!("{text}{line}\n").parse::<Lock>().unwrap_err();
+        assert!(matches!(error, LockError::Line { .. }), "{line}: {error}");
+    }
+    assert!(
+        Installed::new("../x", "1", "all").is_none() && Installed::new("x", "", "all").is_none()
+    );
 }

@@ -1,10 +1,10 @@
 //! The text form of a lock, both ways. Foreign text: a lock is a file that people keep, send and merge.
 
 use super::chain::Lines;
-use super::{ChainError, FORMAT, Ids, Link, Lock, LockedPackage};
+use super::{COMMITTED_FORMAT, ChainError, FORMAT, Ids, Installed, Link, Lock, LockedPackage};
 use crate::name::NameError;
 use crate::{Arch, ByteSize, Digest, Family, PackageName, limits};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub enum LockError {
     #[error("not a lock file: the first line is not `vzpkg-lock {FORMAT}`")]
     NotALock,
     /// Written by a newer vzpkg.
-    #[error("lock format {0} is newer than this vzpkg, which knows {FORMAT}")]
+    #[error("lock format {0} is newer than this vzpkg, which knows {COMMITTED_FORMAT}")]
     Newer(u32),
     /// More than [`limits::LOCK_BYTES`].
     #[error("a lock of {0} bytes is too large")]
@@ -62,9 +62,11 @@ impl fmt::Display for Lock {
     /// The file, with a final newline. Packages are written in the order they stand; [`Lock::after`] and parsing keep
     /// them sorted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_recipe = self.committed.is_none() && self.installed.is_empty();
+        let format = if is_recipe { FORMAT } else { COMMITTED_FORMAT };
         writeln!(
             f,
-            "vzpkg-lock {FORMAT}\nfamily {}\narch {}",
+            "vzpkg-lock {format}\nfamily {}\narch {}",
             self.family, self.arch
         )?;
         match &self.base {
@@ -72,11 +74,17 @@ impl fmt::Display for Lock {
             None => writeln!(f, "base none")?,
         }
         writeln!(f, "epoch {}", self.epoch)?;
+        if let Some(tree) = &self.committed {
+            writeln!(f, "committed sha256:{tree}")?;
+        }
         for (name, ids) in &self.ids {
             writeln!(f, "{}", id_line(name, *ids))?;
         }
         for package in &self.packages {
             writeln!(f, "{}", package_line(package))?;
+        }
+        for package in &self.installed {
+            writeln!(f, "installed {package}")?;
         }
         self.chain.iter().try_for_each(|link| write!(f, "{link}"))
     }
@@ -129,12 +137,16 @@ impl FromStr for Lock {
         let format = lines
             .next()
             .and_then(|(_, line)| line.strip_prefix("vzpkg-lock "));
-        match format.and_then(|number| number.parse::<u32>().ok()) {
-            Some(FORMAT) => {}
-            Some(newer) if newer > FORMAT => return Err(LockError::Newer(newer)),
+        let format = format.and_then(|number| number.parse::<u32>().ok());
+        let mut draft = match format {
+            Some(FORMAT) => Draft::default(),
+            Some(COMMITTED_FORMAT) => Draft {
+                may_be_committed: true,
+                ..Draft::default()
+            },
+            Some(newer) if newer > COMMITTED_FORMAT => return Err(LockError::Newer(newer)),
             _ => return Err(LockError::NotALock),
-        }
-        let mut draft = Draft::default();
+        };
         for (index, line) in lines {
             if line.is_empty() || line.starts_with('#') {
                 continue;
@@ -162,6 +174,9 @@ struct Draft {
     ids: BTreeMap<String, Ids>,
     packages: BTreeMap<(PackageName, Arch, String), LockedPackage>,
     chain: Vec<Link>,
+    may_be_committed: bool,
+    committed: Option<Digest>,
+    installed: BTreeSet<Installed>,
 }
 
 impl Draft {
@@ -186,6 +201,8 @@ impl Draft {
             "arch" => set(&mut self.arch, rest.parse()?),
             "base" => set(&mut self.base, base(rest)?),
             "epoch" => set(&mut self.epoch, word(rest, "a number of seconds")?),
+            "committed" if self.may_be_committed => set(&mut self.committed, tree(rest)?),
+            "installed" if self.may_be_committed => once(self.installed.insert(installed(rest)?)),
             "id" => {
                 let (name, ids) = id(rest)?;
                 once(self.ids.insert(name, ids).is_none())
@@ -214,6 +231,8 @@ impl Draft {
             ids: self.ids,
             packages: self.packages.into_values().collect(),
             chain: self.chain,
+            committed: self.committed,
+            installed: self.installed,
         };
         lock.check_chain()?;
         Ok(lock)
@@ -268,8 +287,7 @@ fn package(rest: &str) -> Result<LockedPackage, LineProblem> {
             "`package NAME VERSION ARCH SHA256 SIZE REASON`",
         ));
     };
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
-    if version.is_empty() || !version.bytes().all(plain) {
+    if !is_version(version) {
         return Err(LineProblem::Word((*version).to_owned(), "a version"));
     }
     Ok(LockedPackage {
@@ -280,6 +298,27 @@ fn package(rest: &str) -> Result<LockedPackage, LineProblem> {
         size: ByteSize(word(size, "a number of bytes")?),
         reason: word(reason, "a reason")?,
     })
+}
+
+fn installed(rest: &str) -> Result<Installed, LineProblem> {
+    let words: Vec<&str> = rest.split(' ').collect();
+    let [name, version, arch] = words.as_slice() else {
+        return Err(LineProblem::Shape("`installed NAME VERSION ARCH`"));
+    };
+    if !is_version(version) {
+        return Err(LineProblem::Word((*version).to_owned(), "a version"));
+    }
+    Ok(Installed {
+        name: name.parse()?,
+        arch: arch.parse()?,
+        version: (*version).to_owned(),
+    })
+}
+
+/// Whether a text may stand for a version.
+pub(super) fn is_version(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 fn set<T>(place: &mut Option<T>, value: T) -> Result<(), LineProblem> {

@@ -53,6 +53,14 @@ pub enum TemplateError {
     /// [`super::area::TemplateArea::write_skeleton`] does not write over a template.
     #[error("template `{0}` exists already")]
     Exists(TemplateName),
+    /// Versions are committed only to a set of the OS template that the container was made from.
+    #[error("`{name}` is no set of `{base}`, to which the container belongs")]
+    NotCommitted {
+        /// What was asked for.
+        name: TemplateName,
+        /// The OS template.
+        base: String,
+    },
     /// A new template's name does not follow `os-version-arch[-set]` with a known architecture.
     #[error(
         "`{0}` names no template to make: write `OS-VERSION-ARCH`, with `-SET` or `/APPLICATION` after it if wanted"

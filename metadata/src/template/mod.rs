@@ -14,6 +14,7 @@
 //! ```
 
 pub mod area;
+mod committed;
 pub mod error;
 mod files;
 mod fingerprint;
@@ -89,6 +90,8 @@ pub struct Template {
     pub cache_type: Option<u32>,
     /// `no_pkg_actions` is there: no package operations.
     pub no_pkg_actions: bool,
+    /// `committed` is there: its versions are made from containers, not from packages alone.
+    pub committed: bool,
     /// The lines of `repositories` and `mirrorlist` as written, which the digest covers: a mirror is a node's matter.
     pub repository_texts: Vec<String>,
 }

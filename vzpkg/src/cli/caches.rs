@@ -85,8 +85,8 @@ pub struct FollowOptions {
     /// Of templates: take the containers that follow them along, running or stopped
     #[arg(long)]
     pub containers: bool,
-    /// How many containers are moved at the same time
-    #[arg(long, value_name = "N", default_value = "4", requires = "containers")]
+    /// How many containers are a batch: those that are stopped are moved at once, those that run four at a time
+    #[arg(long, value_name = "N", default_value = "32", requires = "containers")]
     pub batch: NonZeroUsize,
     /// Stop after the batch with which more than N containers have failed; those that were moved stay moved
     #[arg(long, value_name = "N", default_value_t = 0, requires = "containers")]

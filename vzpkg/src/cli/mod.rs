@@ -11,9 +11,9 @@ mod versions;
 
 pub use caches::{CreateCache, Fetch, FollowOptions, RemoveCache, Update};
 pub use containers::{
-    ContainerCommand, CtClone, CtCreate, CtDestroy, CtDiff, CtEnter, CtExec, CtInfo, CtList,
-    CtLogs, CtRelink, CtRename, CtReset, CtRestart, CtRollback, CtSet, CtStart, CtStop, CtTop,
-    LimitOptions, Net, SurroundingOptions, UserNamespace,
+    ContainerCommand, CtClone, CtCommit, CtCreate, CtDestroy, CtDiff, CtEnter, CtExec, CtInfo,
+    CtList, CtLogs, CtRelink, CtRename, CtReset, CtRestart, CtRollback, CtSet, CtStart, CtStop,
+    CtTop, LimitOptions, Net, SurroundingOptions, UserNamespace,
 };
 pub use marks::{Hold, Keep, Tag, Unhold};
 pub use mirror::{

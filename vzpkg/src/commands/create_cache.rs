@@ -5,7 +5,7 @@ use super::{Context, for_each};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::as_of::{self, Judged};
-use crate::ops::{node, refresh_index};
+use crate::ops::{commit, node, refresh_index};
 use crate::output::progress::Progress;
 use crate::output::{Tone, duration};
 use std::sync::Arc;
@@ -96,6 +96,7 @@ fn create(
         );
         return Ok(());
     }
+    commit::refuse_to_build(template)?;
     let guard = GuardName::Template(template.name.clone());
     let _guard = match store {
         Some(store) => node::guard_to_change(context, store, guard)?,
@@ -200,7 +201,13 @@ pub(super) fn named_or_cached(
             .map(|typed| Ok(node::locate(area, typed)?.1))
             .collect();
     }
-    let rows = store.db.templates()?;
-    let cached = rows.into_iter().filter(|row| row.head.is_some());
-    cached.map(|row| Ok(area.resolve(&row.name)?)).collect()
+    let rows = store.db.templates()?.into_iter();
+    let names = rows.filter(|row| row.head.is_some()).map(|row| row.name);
+    let mut found = Vec::new();
+    for name in names {
+        if commit::is_brought_forward(store, &name)? {
+            found.push(area.resolve(&name)?);
+        }
+    }
+    Ok(found)
 }

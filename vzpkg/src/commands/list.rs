@@ -89,15 +89,22 @@ fn lines(area: &TemplateArea, store: Option<&Store>, arguments: &List) -> Comman
     for location in area.list()? {
         let name = location.name()?;
         // A template with a mistake in one of its files is listed all the same.
-        let summary = area
-            .load_at(&location, &url_map)
-            .map_or_else(|error| format!("({error})"), |template| template.summary);
+        let (summary, committed) = match area.load_at(&location, &url_map) {
+            Ok(template) => (template.summary, template.committed),
+            Err(error) => (format!("({error})"), false),
+        };
         summaries.insert(name.clone(), summary);
-        rows.insert(name, None);
+        // Without a version there is nothing in one that is made by `ct commit`.
+        if !committed {
+            rows.insert(name, None);
+        }
     }
     if let Some(store) = store {
         for row in store.db.templates()? {
-            rows.insert(row.name.clone(), Some(row));
+            let shown = row.head.is_some() || rows.contains_key(&row.name);
+            if shown || !summaries.contains_key(&row.name) {
+                rows.insert(row.name.clone(), Some(row));
+            }
         }
     }
     let mut lines = Vec::new();
@@ -171,6 +178,19 @@ fn packages(context: &Context, area: &TemplateArea, arguments: &List) -> Command
             documents.push(serde_json::json!({
                 "template_version": version.name.to_string(), "name": package.name, "version": package.version,
                 "arch": package.arch, "sha256": package.sha256, "reason": package.reason,
+            }));
+        }
+        for package in &record.lock.installed {
+            let reason = "installed in a container";
+            table.row([
+                package.name.to_string(),
+                package.version.clone(),
+                package.arch.to_string(),
+                reason.to_owned(),
+            ]);
+            documents.push(serde_json::json!({
+                "template_version": version.name.to_string(), "name": package.name, "version": package.version,
+                "arch": package.arch, "sha256": null, "reason": reason,
             }));
         }
     }

@@ -7,7 +7,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::decide::Wish;
 use crate::ops::followers::Way;
 use crate::ops::names::{self, Object};
-use crate::ops::{as_of, containers, node, saved};
+use crate::ops::{as_of, commit, containers, node, saved};
 use vzpkg_cache::store::Store;
 use vzpkg_metadata::template::TemplateArea;
 use vzpkg_metadata::{ContainerId, TemplateName};
@@ -115,9 +115,18 @@ fn objects(
         let objects = typed.iter().map(|typed| names::object(store, area, typed));
         return objects.collect();
     }
-    let rows = store.db.templates()?;
-    let cached = rows.into_iter().filter(|row| row.head.is_some());
-    let objects: Vec<Object> = cached.map(|row| Object::Template(row.name)).collect();
+    let rows = store.db.templates()?.into_iter();
+    let mut objects = Vec::new();
+    for name in rows.filter(|row| row.head.is_some()).map(|row| row.name) {
+        if commit::is_brought_forward(store, &name)? {
+            objects.push(Object::Template(name));
+        } else {
+            let why = "committed from a container with packages of its own";
+            context
+                .printer
+                .note(format_args!("{name} stays as it is: {why}"));
+        }
+    }
     if objects.is_empty() {
         context
             .printer

@@ -80,6 +80,9 @@ impl From<TemplateError> for CommandError {
             TemplateError::Name(_) | TemplateError::NewName(_) | TemplateError::Exists(_) => {
                 return Self::new(Kind::Usage, error);
             }
+            TemplateError::NotCommitted { base, .. } => {
+                format!("versions of containers go to a set of their OS template: {base}-NAME")
+            }
             TemplateError::BadFile { .. } | TemplateError::Line { .. } => {
                 "the files of a template: docs/templates.md".to_owned()
             }

@@ -3,7 +3,7 @@
 
 use super::plan::{Goal, Question};
 use super::sources::{self, Missing, Sources};
-use super::{build_version, chosen, held_back, replay, saved, security};
+use super::{build_version, chosen, commit, held_back, replay, saved, security};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::held_back::HeldBack;
 use std::collections::BTreeMap;
@@ -84,6 +84,12 @@ pub(crate) fn decide(
         repositories,
         ..
     } = *question;
+    if let Some(error) = commit::why_not_updated(base) {
+        return Err(error);
+    }
+    if matches!(wish, Wish::Rebuild | Wish::ToLock(_)) {
+        commit::refuse_to_build(template)?;
+    }
     if let Wish::Plan(plan) = wish {
         return saved::decision(question, store, base, plan);
     }

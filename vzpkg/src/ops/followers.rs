@@ -16,6 +16,9 @@ use vzpkg_runtime::oci::RuntimeBinary;
 /// may have 1,024.
 const TOGETHER: usize = 200;
 
+/// How many running containers are moved at the same time: each stands still for it.
+const ALONE: usize = 4;
+
 /// Which way the head went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -92,7 +95,7 @@ pub(crate) fn move_batch(
         .collect()
 }
 
-/// Those that are stopped share what is waited for; each of those that run has a thread.
+/// Those that are stopped share what is waited for; those that run are moved one by one, some at a time.
 fn move_group(
     context: &Context,
     readings: &Readings<'_>,
@@ -128,7 +131,7 @@ fn move_group(
         let one = link.map(|_| Moved { report, live: None });
         moved.insert(id, one.map_err(CommandError::from));
     }
-    let alone = map(&running, running.len(), |row| {
+    let alone = map(&running, ALONE, |row| {
         move_one(context, store, target, row, restart, runtime)
     });
     moved.extend(running.iter().map(|row| row.id.clone()).zip(alone));

@@ -6,6 +6,7 @@ pub(crate) mod build_version;
 pub(crate) mod chosen;
 pub(crate) mod clone;
 pub(crate) mod collect_garbage;
+pub(crate) mod commit;
 pub(crate) mod containers;
 pub(crate) mod decide;
 pub(crate) mod followers;

@@ -142,6 +142,12 @@ impl<'a> Repair<'a> {
     }
 
     fn build_again(&mut self, record: &VersionRecord) -> CommandResult<String> {
+        if record.lock.committed.is_some() {
+            let name = record.name();
+            let text =
+                format!("{name} was committed from a container, and nothing can make it again");
+            return Err(CommandError::message(Kind::Unmet, text));
+        }
         let (_, location) = node::locate(self.area, record.template.as_str())?;
         let template = node::load(self.area, &location)?;
         let base = match &record.lock.base {

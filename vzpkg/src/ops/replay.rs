@@ -88,6 +88,14 @@ fn check_reasons(below: Option<&Lock>, lock: &Lock, transaction: &Transaction) -
 
 /// The locks of the chain, oldest first, `lock` itself last.
 fn versions_of(lock: &Lock) -> CommandResult<Vec<Lock>> {
+    if let Some(tree) = &lock.committed {
+        let text = format!(
+            "the lock is of tree {}, which was committed from a container: no repository has what that had changed",
+            tree.short()
+        );
+        return Err(CommandError::message(Kind::Unmet, text)
+            .hint("`vzpkg export` writes the tree of a version to take elsewhere"));
+    }
     if !lock.has_whole_chain() {
         let text = "the lock is of a version that was built on another, and does not say how that was made";
         return Err(CommandError::message(Kind::Unmet, text)

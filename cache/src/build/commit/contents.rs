@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn read(store: &Store, likely: &Likely<'_>, upper: &Path) -> Vec<(String, Digest)> {
-        let mut scan = Scan::of(upper).unwrap();
+        let mut scan = Scan::of(upper, &|_| true).unwrap();
         let objects = &store.objects;
         Contents { objects, likely }.fill_in(&mut scan, 2).unwrap();
         let files = scan.changed.iter().filter_map(|(path, entry)| {

@@ -11,7 +11,7 @@ pub(super) use contents::Likely;
 use super::BuildError;
 use crate::store::Store;
 use contents::Contents;
-use scan::Scan;
+use scan::{Scan, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use vzpkg_metadata::RelPath;
@@ -31,7 +31,22 @@ pub(super) fn commit(
     likely: &Likely<'_>,
     threads: usize,
 ) -> Result<Tree, BuildError> {
-    let mut scan = Scan::of(upper)?;
+    commit_chosen(base, upper, store, &|_| true, likely, threads)
+}
+
+/// The same, of the names that are wanted alone.
+///
+/// # Errors
+/// As [`commit`].
+pub(super) fn commit_chosen(
+    base: &Tree,
+    upper: &Path,
+    store: &Store,
+    wanted: Wanted<'_>,
+    likely: &Likely<'_>,
+    threads: usize,
+) -> Result<Tree, BuildError> {
+    let mut scan = Scan::of(upper, wanted)?;
     let contents = Contents {
         objects: &store.objects,
         likely,

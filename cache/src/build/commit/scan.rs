@@ -12,6 +12,9 @@ use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind};
 use vzpkg_metadata::{Digest, RelPath, Timestamp, limits};
 
+/// Which names of an upper are looked at; of others the tree below counts.
+pub(in crate::build) type Wanted<'a> = &'a dyn Fn(&RelPath) -> bool;
+
 /// What an upper says about the tree below it.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -37,24 +40,31 @@ pub(super) struct ChangedFile {
 }
 
 impl Scan {
-    /// Looks at every name in `upper`, in the order of the names.
-    pub(super) fn of(upper: &Path) -> Result<Self, BuildError> {
+    /// Looks at every name in `upper` that is wanted, in the order of the names.
+    pub(super) fn of(upper: &Path, wanted: Wanted<'_>) -> Result<Self, BuildError> {
         let mut scan = Self::default();
-        scan.directory(upper, &RelPath::root())?;
+        scan.directory(upper, &RelPath::root(), wanted)?;
         Ok(scan)
     }
 
-    fn directory(&mut self, directory: &Path, path: &RelPath) -> Result<(), BuildError> {
-        let metadata = metadata(directory)?;
-        let xattrs = Xattrs::read(directory)?;
-        if xattrs.opaque && !path.is_root() {
-            self.removed.insert(path.clone());
+    fn directory(
+        &mut self,
+        directory: &Path,
+        path: &RelPath,
+        wanted: Wanted<'_>,
+    ) -> Result<(), BuildError> {
+        if wanted(path) {
+            let metadata = metadata(directory)?;
+            let xattrs = Xattrs::read(directory)?;
+            if xattrs.opaque && !path.is_root() {
+                self.removed.insert(path.clone());
+            }
+            let node = Node {
+                meta: meta(&metadata, xattrs.kept),
+                kind: NodeKind::Directory,
+            };
+            self.changed.insert(path.clone(), node.into());
         }
-        let node = Node {
-            meta: meta(&metadata, xattrs.kept),
-            kind: NodeKind::Directory,
-        };
-        self.changed.insert(path.clone(), node.into());
         let mut names = Vec::new();
         for entry in fs::read_dir(directory).map_err(FileError::on("list", directory))? {
             let entry = entry.map_err(FileError::on("list", directory))?;
@@ -64,10 +74,10 @@ impl Scan {
         for name in names {
             let place = directory.join(&name);
             let path = path.join(name.as_bytes())?;
-            let metadata = self::metadata(&place)?;
+            let metadata = metadata(&place)?;
             if metadata.is_dir() {
-                self.directory(&place, &path)?;
-            } else {
+                self.directory(&place, &path, wanted)?;
+            } else if wanted(&path) {
                 self.name(&place, path, &metadata)?;
             }
         }

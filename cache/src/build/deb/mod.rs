@@ -15,6 +15,8 @@ mod shortcuts;
 mod stubs;
 mod transaction;
 
+pub(super) use outcome::installed;
+
 use super::{Assembly, Backend, BuildError, Plan, Session};
 use std::path::Path;
 use vzpkg_metadata::tree::Tree;

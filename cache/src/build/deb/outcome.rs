@@ -3,6 +3,7 @@
 
 use super::{database, paragraph};
 use crate::build::{BuildError, Plan, assemble::put_file, ids};
+use crate::store::Store;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use vzpkg_metadata::RelPath;
@@ -48,6 +49,37 @@ pub(super) fn check(plan: &Plan<'_>, tree: &Tree) -> Result<(), BuildError> {
             expected: missing.version.clone(),
         }),
     }
+}
+
+/// Name, version and architecture of every package that dpkg has installed; none where there is no dpkg.
+pub(in crate::build) fn installed(
+    store: &Store,
+    tree: &Tree,
+) -> Result<Vec<(String, String, String)>, BuildError> {
+    let path = database::path("status")?;
+    if tree.node(&path).is_none() {
+        return Ok(Vec::new());
+    }
+    let status = read_from(store, tree, &path)?;
+    let mut found = Vec::new();
+    for text in paragraph::paragraphs(&status) {
+        let field = |name| paragraph::field(text, name).unwrap_or_default().to_owned();
+        let (name, version, state) = (field("Package"), field("Version"), field("Status"));
+        match state.rsplit(' ').next().unwrap_or_default() {
+            "installed" | "triggers-awaited" | "triggers-pending" => {
+                found.push((name, version, field("Architecture")));
+            }
+            "config-files" | "not-installed" => {}
+            _ => {
+                return Err(BuildError::Outcome {
+                    package: name,
+                    found: format!("{version} ({state})"),
+                    expected: "whole (dpkg --configure -a)".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Leaves apt's directories as its first run does: `extended_states` from the reasons of the lock, and download
@@ -101,6 +133,10 @@ pub(super) fn finish_apt(plan: &Plan<'_>, tree: &mut Tree) -> Result<(), BuildEr
 
 /// A text file of the tree.
 pub(super) fn read(plan: &Plan<'_>, tree: &Tree, path: &RelPath) -> Result<String, BuildError> {
+    read_from(plan.request.store, tree, path)
+}
+
+fn read_from(store: &Store, tree: &Tree, path: &RelPath) -> Result<String, BuildError> {
     let problem = |problem| BuildError::Content {
         path: path.to_string(),
         problem,
@@ -108,6 +144,6 @@ pub(super) fn read(plan: &Plan<'_>, tree: &Tree, path: &RelPath) -> Result<Strin
     let Some(NodeKind::File { digest, .. }) = tree.node(path).map(|node| &node.kind) else {
         return Err(problem("it is not there"));
     };
-    let bytes = plan.request.store.objects.read(digest, STATUS_BYTES)?;
+    let bytes = store.objects.read(digest, STATUS_BYTES)?;
     String::from_utf8(bytes).map_err(|_not_text| problem("it is not UTF-8"))
 }

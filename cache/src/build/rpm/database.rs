@@ -12,6 +12,7 @@ use super::transaction::{rpm, rpm_run};
 use super::{EXCHANGE, TARGET};
 use crate::build::run::failure;
 use crate::build::{Assembly, BuildError, Plan, Session};
+use crate::store::Store;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -224,6 +225,43 @@ fn remove_volatile(tree: &mut Tree, directory: &RelPath) -> Result<(), BuildErro
         tree.remove_subtree(&name);
     }
     Ok(())
+}
+
+/// Name, version and architecture of every package that rpm has installed.
+pub(in crate::build) fn installed(
+    store: &Store,
+    tree: &Tree,
+) -> Result<Vec<(String, String, String)>, BuildError> {
+    let mut found = Vec::new();
+    for directory in DIRECTORIES {
+        let directory = RelPath::parse(directory.as_bytes())?;
+        let log = directory.join(LOG.as_bytes())?;
+        if matches!(tree.node(&log).map(|node| &node.kind), Some(NodeKind::File { size, .. }) if *size > 0)
+        {
+            return Err(BuildError::Content {
+                path: log.to_string(),
+                problem: "rpm had not ended",
+            });
+        }
+        for (name, form) in PACKAGES {
+            let path = directory.join(name.as_bytes())?;
+            let Some(NodeKind::File { digest, .. }) = tree.node(&path).map(|node| &node.kind)
+            else {
+                continue;
+            };
+            let mut bytes = store.objects.read(digest, DATABASE_BYTES)?;
+            let read = form.for_each_header(&mut bytes, &mut |header| {
+                found.push(Header(header).identity().ok_or("a header has no name")?);
+                Ok(())
+            });
+            read.map_err(|problem| BuildError::Content {
+                path: path.to_string(),
+                problem,
+            })?;
+        }
+    }
+    found.retain(|(name, ..)| name != KEY);
+    Ok(found)
 }
 
 fn clean(plan: &Plan<'_>, tree: &mut Tree, path: &RelPath) -> Result<(), BuildError> {

@@ -24,6 +24,8 @@ mod stored;
 mod tools;
 mod transaction;
 
+pub(super) use database::installed;
+
 use super::{Assembly, Backend, BuildError, Plan, Session};
 use std::path::Path;
 use vzpkg_metadata::template::ScriptKind;

@@ -82,6 +82,7 @@ pub(super) fn load(
         golden_image: own.yes_no("golden_image")?.unwrap_or(true),
         multiarch: base.yes_no("multiarch")?,
         cache_type: base.number("cache_type")?,
+        committed: os.is_there(super::committed::MARK)?,
         no_pkg_actions: os.is_there("no_pkg_actions")? || base.is_there("no_pkg_actions")?,
         repository_texts,
     })

@@ -63,3 +63,18 @@ pub struct CtReset {
     #[arg(long)]
     pub restart: bool,
 }
+
+/// `ct commit`
+///
+/// Makes the next version of a template of its own: what the container's version has, with what the container changed.
+/// Data (/var/lib, /srv, /home, /root), keys and identities, logs, caches and the files that each container is given stay
+/// the container's; passwords in /etc/shadow go in. `ct commit --dry-run` lists both.
+#[derive(Debug, Args)]
+pub struct CtCommit {
+    /// The container, which is stopped
+    #[arg(value_name = "CT")]
+    pub name: String,
+    /// The template: a new set of the container's OS template, OS-VERSION-ARCH-NAME or only NAME; or one that was committed
+    #[arg(long = "as", value_name = "TEMPLATE")]
+    pub template: String,
+}

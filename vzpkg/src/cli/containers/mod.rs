@@ -7,7 +7,7 @@ mod shape;
 
 pub use inside::{CtEnter, CtExec, CtInfo, CtList, CtLogs, CtTop};
 pub use life::{CtClone, CtCreate, CtDestroy, CtRename, CtRestart, CtStart, CtStop};
-pub use link::{CtDiff, CtRelink, CtReset, CtRollback};
+pub use link::{CtCommit, CtDiff, CtRelink, CtReset, CtRollback};
 pub use shape::{CtSet, LimitOptions, Net, SurroundingOptions, UserNamespace};
 
 use clap::Subcommand;
@@ -39,6 +39,8 @@ pub enum ContainerCommand {
     Diff(CtDiff),
     /// Take private changes of a container away
     Reset(CtReset),
+    /// Make a version of a template from a stopped container
+    Commit(CtCommit),
     /// Copy a stopped container
     Clone(CtClone),
     /// Give a stopped container another name

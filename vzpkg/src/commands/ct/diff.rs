@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, arguments: &CtDiff) -> CommandResult {
     Ok(())
 }
 
-const fn letter(change: &Change) -> &'static str {
+pub(super) const fn letter(change: &Change) -> &'static str {
     match change {
         Change::Added => "A",
         Change::Changed { .. } => "C",
@@ -90,7 +90,8 @@ const fn word(aspect: Aspect) -> &'static str {
     }
 }
 
-fn document(change: &PrivateChange) -> serde_json::Value {
+/// One change in JSON.
+pub(super) fn document(change: &PrivateChange) -> serde_json::Value {
     let mut document = serde_json::json!({
         "path": format!("/{}", change.path),
         "class": change.class,

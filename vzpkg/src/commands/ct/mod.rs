@@ -1,5 +1,6 @@
 //! `vzpkg ct …`: containers. One verb per file.
 
+mod commit;
 mod create;
 mod destroy;
 mod diff;
@@ -34,6 +35,7 @@ pub(super) fn run(context: &Context, command: ContainerCommand) -> CommandResult
         ContainerCommand::Logs(arguments) => logs::run(context, &arguments),
         ContainerCommand::Diff(arguments) => diff::run(context, &arguments),
         ContainerCommand::Reset(arguments) => reset::run(context, &arguments),
+        ContainerCommand::Commit(arguments) => commit::run(context, &arguments),
         ContainerCommand::Clone(arguments) => rename::clone(context, &arguments),
         ContainerCommand::Rename(arguments) => rename::run(context, &arguments),
         ContainerCommand::Set(arguments) => set::run(context, &arguments),
