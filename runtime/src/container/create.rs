@@ -1,7 +1,7 @@
 //! `ct create`: a private area with node files and a configuration. Nothing is mounted and nothing runs.
 //!
 //! It is made beside its place and renamed into it, so that it is there whole or not at all. The disk is waited for in
-//! a thread, which has the last word ([`super::settle`]): it takes longer than everything else together.
+//! a thread, which has the last word ([`mod@super::settle`]): it takes longer than everything else together.
 
 use super::settle::{Placed, unsettled};
 use super::{Config, ContainerError, ContainerPaths};
