@@ -1,7 +1,7 @@
 //! What a start that was cut short, a crash or a reboot left of a container that does not run: found and removed.
 
 use super::{ContainerError, ContainerPaths};
-use crate::oci::{OciRuntime, cgroups, orphans};
+use crate::oci::{OciRuntime, PID_FILE, cgroups, orphans};
 use crate::rootfs;
 use std::fs;
 use std::io;
@@ -13,7 +13,8 @@ pub(super) fn clear(
     paths: &ContainerPaths,
     runtime: &dyn OciRuntime,
 ) -> Result<(), ContainerError> {
-    if paths.bundle.exists() {
+    // A runtime that has written the id of process 1 has done its work.
+    if paths.bundle.exists() && !paths.bundle.join(PID_FILE).exists() {
         orphans::end(&paths.bundle).map_err(|source| ContainerError::Processes {
             container: paths.id.clone(),
             source,

@@ -18,6 +18,6 @@ pub use bundle::{BundleSpec, InitKind};
 pub use disk::Disk;
 pub use limits::LimitError;
 pub use runtime_binary::{
-    ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, RuntimeBinary,
+    ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, PID_FILE, RuntimeBinary,
 };
 pub use self_test::KNOWN;

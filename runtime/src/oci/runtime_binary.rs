@@ -11,6 +11,9 @@ use vzpkg_metadata::ContainerId;
 /// A runtime's log of one call: a few lines; more is cut off by refusing to read it.
 const LOG_BYTES: u64 = 1 << 20;
 
+/// The file of a bundle into which the runtime writes the host's id of process 1, last of all.
+pub const PID_FILE: &str = "pid";
+
 /// What the runtime says about a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerStatus {
@@ -270,7 +273,7 @@ impl OciRuntime for RuntimeBinary {
     fn run(&self, container: &ContainerId, bundle: &Path, console: File) -> Result<u32, OciError> {
         self.prepare()?;
         // Asking `state` instead would start another process.
-        let pid_file = bundle.join("pid");
+        let pid_file = bundle.join(PID_FILE);
         let arguments = |command: &mut Command| {
             command.arg("--detach").arg("--bundle").arg(bundle);
             command

@@ -51,10 +51,10 @@ pub(crate) fn runtime(context: &Context) -> CommandResult<RuntimeBinary> {
 /// [`Kind::Unmet`] with the names there are.
 pub(crate) fn row(store: &Store, typed: &str) -> CommandResult<ContainerRow> {
     let id: ContainerId = typed.parse()?;
-    let rows = store.db.containers()?;
-    if let Some(row) = rows.iter().find(|row| row.id == id) {
-        return Ok(row.clone());
+    if let Some(row) = store.db.find_container(&id)? {
+        return Ok(row);
     }
+    let rows = store.db.containers()?;
     let names: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
     let error = CommandError::message(Kind::Unmet, format!("there is no container `{id}`"));
     Err(if names.is_empty() {

@@ -190,7 +190,7 @@ pub(crate) enum Object {
 /// [`Kind::Usage`] where it is neither.
 pub(crate) fn object(store: &Store, area: &TemplateArea, typed: &str) -> CommandResult<Object> {
     if let Ok(id) = typed.parse::<ContainerId>()
-        && store.db.containers()?.iter().any(|row| row.id == id)
+        && store.db.find_container(&id)?.is_some()
     {
         return Ok(Object::Container(id));
     }

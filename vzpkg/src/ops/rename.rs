@@ -81,7 +81,7 @@ pub(crate) fn is_free(
         return Err(CommandError::message(Kind::Usage, text));
     }
     let made = container::is_made(&containers::paths(context, store, id));
-    if made && store.db.containers()?.iter().any(|row| row.id == *id) {
+    if made && store.db.find_container(id)?.is_some() {
         return Err(taken(id));
     }
     Ok(())
@@ -158,7 +158,7 @@ pub(crate) fn make_free(context: &Context, store: &Store, id: &ContainerId) -> C
         }
     }
     let paths = containers::paths(context, store, id);
-    if store.db.containers()?.iter().any(|row| row.id == *id) {
+    if store.db.find_container(id)?.is_some() {
         if container::is_made(&paths) {
             return Err(taken(id));
         }

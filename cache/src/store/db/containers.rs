@@ -88,12 +88,17 @@ impl Session<'_> {
         raw.into_iter().map(row).collect()
     }
 
-    fn container(&self, id: &ContainerId) -> Result<ContainerRow, DatabaseError> {
+    fn find_container(&self, id: &ContainerId) -> Result<Option<ContainerRow>, DatabaseError> {
         let raw = self.query_one(&format!("{CONTAINER} WHERE id = ?"), [id.as_str()], raw_row)?;
-        row(raw.ok_or_else(|| DatabaseError::Unknown {
-            what: "container",
-            name: id.to_string(),
-        })?)
+        raw.map(row).transpose()
+    }
+
+    fn container(&self, id: &ContainerId) -> Result<ContainerRow, DatabaseError> {
+        self.find_container(id)?
+            .ok_or_else(|| DatabaseError::Unknown {
+                what: "container",
+                name: id.to_string(),
+            })
     }
 
     /// Writes a container; `statement` takes its columns in the order of the schema. What it links to must be there in
@@ -185,6 +190,14 @@ impl Database {
     /// [`DatabaseError::Unknown`] if there is none.
     pub fn container(&self, id: &ContainerId) -> Result<ContainerRow, DatabaseError> {
         self.read("read a container", |session| session.container(id))
+    }
+
+    /// One container, if there is one of this name.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`] or [`DatabaseError::Damaged`].
+    pub fn find_container(&self, id: &ContainerId) -> Result<Option<ContainerRow>, DatabaseError> {
+        self.read("read a container", |session| session.find_container(id))
     }
 
     /// Adds a container with the range of ids it has.

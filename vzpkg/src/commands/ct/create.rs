@@ -77,9 +77,9 @@ struct Made {
     placed: Placed,
 }
 
-/// The row reserves the ids, and while it is made durable the private area is filled, which is then put in its place. A
-/// row whose private area never was is what a kill in between, or a power loss, leaves: the next `ct create` of that name
-/// starts over. The caller holds the container's guard.
+/// The row reserves the ids, then the private area is filled and put in its place; the disk is waited for at the end. A
+/// row whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over. The
+/// caller holds the container's guard.
 fn create(
     context: &Context,
     store: &Store,
@@ -90,12 +90,6 @@ fn create(
 ) -> CommandResult<Made> {
     let id = &wanted.id;
     rename::make_free(context, store, id)?;
-    if store.db.containers()?.iter().any(|row| row.id == *id) {
-        // Somebody may have made it since it was looked for.
-        rename::is_free(context, store, area, id)?;
-        container::discard(&containers::paths(context, store, id))?;
-        store.db.remove_container(id)?;
-    }
     let (_, location) = node::locate(area, version.name.template.as_str())?;
     let template = node::load(area, &location)?;
     let row = new_row(context, id, version, arguments)?;

@@ -153,7 +153,7 @@ impl Trial<'_> {
     fn remove(&self, id: &ContainerId) -> CommandResult {
         let Self { context, store, .. } = *self;
         let paths = containers::paths(context, store, id);
-        if store.db.containers()?.iter().any(|row| row.id == *id) {
+        if store.db.find_container(id)?.is_some() {
             store.db.remove_container(id)?;
         }
         match container::destroy(&paths, self.runtime) {
