@@ -1,8 +1,7 @@
 //! What a container has changed, told apart by kind, and taken away again.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::support::Run;
-use crate::tiny::{TEMPLATE, Tiny, program, wait_until};
+use crate::tiny::{Tiny, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use vzpkg_tests::tiny_debian;
@@ -17,39 +16,10 @@ fn changed() -> Tiny {
         .file("usr/bin/served", 0o755, b"#!/bin/sh\n")
         .file("usr/share/served/a", 0o644, b"a\n")
         .file("usr/share/served/b", 0o644, b"b\n");
-    let tiny = Tiny::of(&["served"], &[served]);
-    tiny.create();
-    let debs = tiny.site.path("own");
-    program("mine", "1").build(&debs);
-    let mount = format!("{}:/srv/debs:ro", debs.display());
-    let create = [
-        "create",
-        "web",
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
-        "--mount",
-        &mount,
-        "--start",
-    ];
-    ct(&tiny, &create).ok();
-    inside(
-        &tiny,
-        "echo 'port 8080' > /etc/served.conf; chmod 700 /usr/bin/served; rm /usr/share/served/a
+    let lines = "echo 'port 8080' > /etc/served.conf; chmod 700 /usr/bin/served; rm /usr/share/served/a
         dpkg -i /srv/debs/*.deb >/dev/null 2>&1; useradd alice; mkdir -p /srv/www /opt/own
-        echo page > /srv/www/index; echo own > /opt/own/file; touch -d 2001-01-01 /usr/share/served/b",
-    );
-    tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
-
-/// What a shell line says in the container.
-fn inside(tiny: &Tiny, line: &str) -> String {
-    ct(tiny, &["exec", "web", "--", "sh", "-c", line]).ok()
+        echo page > /srv/www/index; echo own > /opt/own/file; touch -d 2001-01-01 /usr/share/served/b";
+    Tiny::serving(served, lines)
 }
 
 /// The changes by path: how, and what it is.
@@ -90,7 +60,9 @@ fn privileged_private_changes_are_told_apart() {
     let all = changes(&tiny, &["--all", "/usr/share"]);
     assert_eq!(all["/usr/share/served/b"].0, "same");
     assert_eq!(all.len(), 2, "{all:?}");
-    let text = ct(&tiny, &["diff", "web", "/usr/bin", "/etc/served.conf"]).ok();
+    let text = tiny
+        .ct(&["diff", "web", "/usr/bin", "/etc/served.conf"])
+        .ok();
     let lines: Vec<&str> = text.lines().skip(1).collect();
     assert_eq!(
         lines,
@@ -107,9 +79,9 @@ fn privileged_private_changes_are_told_apart() {
         (&["reset", "web", "/etc/../../x"], 2),
         (&["reset", "web", "/usr/share/served/nothing"], 1),
     ] {
-        ct(&tiny, words).fails_with(code);
+        tiny.ct(words).fails_with(code);
     }
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 #[test]
@@ -117,7 +89,7 @@ fn privileged_private_changes_are_told_apart() {
 fn privileged_private_changes_go_and_come_back_while_the_container_runs_and_stopped() {
     let tiny = changed();
     let before = changes(&tiny, &["--all"]);
-    let planned = ct(&tiny, &["reset", "web", "/usr", "--dry-run"]);
+    let planned = tiny.ct(&["reset", "web", "/usr", "--dry-run"]);
     assert!(
         planned.stderr.contains("/usr/share/served/a"),
         "{planned:?}"
@@ -125,71 +97,70 @@ fn privileged_private_changes_go_and_come_back_while_the_container_runs_and_stop
     assert_eq!(changes(&tiny, &["--all"]), before, "a plan changes nothing");
 
     // While it runs: only what was named, at once, and back.
-    let reset = ct(
-        &tiny,
-        &["reset", "web", "/usr/share/served", "/etc/served.conf"],
-    );
+    let reset = tiny.ct(&["reset", "web", "/usr/share/served", "/etc/served.conf"]);
     assert!(reset.stderr.contains("stood still"), "{reset:?}");
     assert!(
         reset.stderr.contains("undo: vzpkg ct rollback web"),
         "{reset:?}"
     );
     assert_eq!(
-        inside(&tiny, "cat /usr/share/served/a /etc/served.conf"),
+        tiny.inside("web", "cat /usr/share/served/a /etc/served.conf"),
         "a\nport 80\n"
     );
-    assert_eq!(inside(&tiny, "mine"), "1\n", "what was not named stays");
-    ct(&tiny, &["rollback", "web"]).ok();
+    assert_eq!(
+        tiny.inside("web", "mine"),
+        "1\n",
+        "what was not named stays"
+    );
+    tiny.ct(&["rollback", "web"]).ok();
     assert_eq!(changes(&tiny, &["--all"]), before);
     assert_eq!(
-        inside(&tiny, "test -e /usr/share/served/a || cat /etc/served.conf"),
+        tiny.inside("web", "test -e /usr/share/served/a || cat /etc/served.conf"),
         "port 8080\n"
     );
 
     // Somebody works in what would go.
-    inside(
-        &tiny,
+    tiny.inside(
+        "web",
         "cd /srv/www; sleep 8642 >/dev/null 2>&1 & echo $! > /run/sleeper",
     );
-    let refused = ct(&tiny, &["reset", "web", "/srv/www"]).fails_with(1);
+    let refused = tiny.ct(&["reset", "web", "/srv/www"]).fails_with(1);
     assert!(refused.contains("no reset while it runs"), "{refused}");
     assert!(refused.contains("works in /srv/www"), "{refused}");
     assert_eq!(changes(&tiny, &["--all"]), before);
-    inside(&tiny, "kill $(cat /run/sleeper)");
+    tiny.inside("web", "kill $(cat /run/sleeper)");
 
     // Stopped: all but what each container is given.
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
     let before = changes(&tiny, &["--all"]);
-    ct(&tiny, &["reset", "web", "--yes"]).ok();
+    tiny.ct(&["reset", "web", "--yes"]).ok();
     let left = changes(&tiny, &["--all"]);
     assert!(
         left.values().all(|(_, class)| class == "node-file"),
         "{left:?}"
     );
     assert!(left.contains_key("/etc/hostname"), "{left:?}");
-    ct(&tiny, &["start", "web"]).ok();
+    tiny.ct(&["start", "web"]).ok();
     assert_eq!(
-        inside(
-            &tiny,
-            "cat /etc/served.conf; test -e /opt/own || test -e /usr/bin/mine || echo new; cat /etc/hostname"
+        tiny.inside("web", "cat /etc/served.conf; test -e /opt/own || test -e /usr/bin/mine || echo new; cat /etc/hostname"
         ),
         "port 80\nnew\nweb\n"
     );
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
-    ct(&tiny, &["rollback", "web"]).ok();
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["rollback", "web"]).ok();
     let after = changes(&tiny, &["--all"]);
     for path in before.keys().filter(|path| !path.starts_with("/var")) {
         assert_eq!(after.get(path), before.get(path), "{path}");
     }
-    ct(&tiny, &["start", "web"]).ok();
+    tiny.ct(&["start", "web"]).ok();
     assert_eq!(
-        inside(
-            &tiny,
+        tiny.inside(
+            "web",
             "mine; cat /opt/own/file /srv/www/index; dpkg --audit"
         ),
         "1\nown\npage\n"
     );
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 #[test]
@@ -197,12 +168,12 @@ fn privileged_private_changes_go_and_come_back_while_the_container_runs_and_stop
 fn privileged_a_reset_killed_at_random_instants_is_done_or_not() {
     let tiny = changed();
     // The tiny distribution has no `ls`: a shell lists as well.
-    let seen = || inside(&tiny, "cat /etc/served.conf; cd /usr/share/served; echo *");
+    let seen = || tiny.inside("web", "cat /etc/served.conf; cd /usr/share/served; echo *");
     let (own, version) = ("port 8080\nb\n", "port 80\na b\n");
     let mut instants = Instants(11);
     for turn in 0..KILLS {
         if turn % 2 == 1 {
-            ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+            tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
         }
         let words = [
             "ct",
@@ -212,18 +183,18 @@ fn privileged_a_reset_killed_at_random_instants_is_done_or_not() {
             "/usr/share/served",
         ];
         run_and_kill(&tiny.site, &words, instants.below(120));
-        let start = ct(&tiny, &["start", "web"]);
+        let start = tiny.ct(&["start", "web"]);
         assert_eq!(start.code, 0, "turn {turn}: {start:?}");
         match seen().as_str() {
             now if now == own => {}
             now if now == version => {
-                ct(&tiny, &["rollback", "web"]).ok();
+                tiny.ct(&["rollback", "web"]).ok();
                 assert_eq!(seen(), own, "turn {turn}");
             }
             other => panic!("turn {turn}: {other}"),
         }
     }
-    wait_until("it moves", || inside(&tiny, "echo moves") == "moves\n");
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    wait_until("it moves", || tiny.inside("web", "echo moves") == "moves\n");
+    tiny.ct(&["destroy", "--force", "web"]).ok();
     assert!(!fs::exists(tiny.site.root().join("private/web")).unwrap());
 }

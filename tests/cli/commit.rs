@@ -2,8 +2,8 @@
 
 use crate::centos;
 use crate::crash::{Instants, run_and_kill};
-use crate::support::{Run, Site, fixtures};
-use crate::tiny::{TEMPLATE, Tiny, program};
+use crate::support::{Site, fixtures};
+use crate::tiny::{TEMPLATE, Tiny};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use vzpkg_tests::deb_writer::Deb;
@@ -28,37 +28,25 @@ fn served(version: &str) -> Deb {
 
 /// A site with a running container `web` in which these lines were run.
 fn changed(lines: &str) -> Tiny {
-    let tiny = Tiny::of(&["served"], &[served("1")]);
-    tiny.create();
-    let debs = tiny.site.path("own");
-    program("mine", "1").build(&debs);
-    let mount = format!("{}:/srv/debs:ro", debs.display());
-    let create = [
-        "create",
-        "web",
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
-        "--mount",
-        &mount,
-        "--start",
-    ];
-    ct(&tiny, &create).ok();
-    inside(&tiny, "web", lines);
-    tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
-
-fn inside(tiny: &Tiny, name: &str, line: &str) -> String {
-    ct(tiny, &["exec", name, "--", "sh", "-c", line]).ok()
+    Tiny::serving(served("1"), lines)
 }
 
 fn stop(tiny: &Tiny, name: &str) {
-    ct(tiny, &["stop", name, "--timeout", "0"]).ok();
+    tiny.ct(&["stop", name, "--timeout", "0"]).ok();
+}
+
+/// A running container `shop` of what was committed.
+fn make_shop(tiny: &Tiny) {
+    let words = [
+        "create",
+        "shop",
+        "--template",
+        COMMITTED,
+        "--net",
+        "none",
+        "--start",
+    ];
+    tiny.ct(&words).ok();
 }
 
 const CHANGES: &str = "echo 'port 8080' > /etc/served.conf; chmod 4700 /usr/bin/served; rm /usr/share/served/a
@@ -69,10 +57,10 @@ const CHANGES: &str = "echo 'port 8080' > /etc/served.conf; chmod 4700 /usr/bin/
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_committed_container_is_a_version_that_others_are_made_from() {
     let tiny = changed(CHANGES);
-    let running = ct(&tiny, &["commit", "web", "--as", "web"]).fails_with(1);
+    let running = tiny.ct(&["commit", "web", "--as", "web"]).fails_with(1);
     assert!(running.contains("vzpkg ct stop web"), "{running}");
     stop(&tiny, "web");
-    let planned = ct(&tiny, &["commit", "web", "--as", "web", "--dry-run"]);
+    let planned = tiny.ct(&["commit", "web", "--as", "web", "--dry-run"]);
     assert!(
         planned
             .stderr
@@ -96,7 +84,7 @@ fn privileged_a_committed_container_is_a_version_that_others_are_made_from() {
     let document = tiny.json(&["ct", "commit", "web", "--as", "web"]);
     assert_eq!(document["schema"], "vzpkg.commit.1");
     assert_eq!(document["version"], "tiny-1-x86_64-web@1");
-    let again = ct(&tiny, &["commit", "web", "--as", COMMITTED]);
+    let again = tiny.ct(&["commit", "web", "--as", COMMITTED]);
     assert!(again.stderr.contains("no new version"), "{again:?}");
     assert!(tiny.vzpkg(&["list"]).ok().contains(COMMITTED));
     let lock = tiny.vzpkg(&["lock", COMMITTED]).ok();
@@ -113,7 +101,7 @@ fn privileged_a_committed_container_is_a_version_that_others_are_made_from() {
     tiny.vzpkg(&["gc"]).ok();
     tiny.vzpkg(&["verify"]).ok();
     outside(&tiny);
-    ct(&tiny, &["destroy", "web"]).ok();
+    tiny.ct(&["destroy", "web"]).ok();
 }
 
 /// What the version is as files.
@@ -143,36 +131,18 @@ fn outside(tiny: &Tiny) {
 fn privileged_containers_of_a_committed_template_go_there_and_back() {
     let mut tiny = changed(CHANGES);
     stop(&tiny, "web");
-    ct(&tiny, &["commit", "web", "--as", "web"]).ok();
-    ct(
-        &tiny,
-        &[
-            "create",
-            "shop",
-            "--template",
-            COMMITTED,
-            "--net",
-            "none",
-            "--start",
-        ],
-    )
-    .ok();
+    tiny.ct(&["commit", "web", "--as", "web"]).ok();
+    make_shop(&tiny);
     let seen =
         "cat /etc/served.conf /opt/own/file /etc/hostname; id -u alice; served; dpkg --audit";
-    assert_eq!(
-        inside(&tiny, "shop", seen),
-        "port 8080\nown\nshop\n1000\n1\n"
-    );
+    assert_eq!(tiny.inside("shop", seen), "port 8080\nown\nshop\n1000\n1\n");
 
     // Another version from the other container; the first one's containers go there and back.
-    ct(
-        &tiny,
-        &["create", "third", "--template", COMMITTED, "--net", "none"],
-    )
-    .ok();
-    inside(&tiny, "shop", "echo second > /opt/own/file");
+    tiny.ct(&["create", "third", "--template", COMMITTED, "--net", "none"])
+        .ok();
+    tiny.inside("shop", "echo second > /opt/own/file");
     stop(&tiny, "shop");
-    let second = ct(&tiny, &["commit", "shop", "--as", "web"]);
+    let second = tiny.ct(&["commit", "shop", "--as", "web"]);
     assert!(
         second
             .stderr
@@ -180,20 +150,20 @@ fn privileged_containers_of_a_committed_template_go_there_and_back() {
         "{second:?}"
     );
     let own = |tiny: &Tiny| {
-        ct(tiny, &["start", "third"]).ok();
-        let seen = inside(tiny, "third", "cat /opt/own/file; served");
+        tiny.ct(&["start", "third"]).ok();
+        let seen = tiny.inside("third", "cat /opt/own/file; served");
         stop(tiny, "third");
         seen
     };
-    ct(&tiny, &["relink", "third"]).ok();
+    tiny.ct(&["relink", "third"]).ok();
     assert_eq!(own(&tiny), "second\n1\n");
-    ct(&tiny, &["rollback", "third"]).ok();
+    tiny.ct(&["rollback", "third"]).ok();
     assert_eq!(own(&tiny), "own\n1\n");
 
     // Its packages are brought forward on what was committed.
     tiny.publish_all(&[served("2")]);
     tiny.vzpkg(&["update", COMMITTED, "--refresh"]).ok();
-    ct(&tiny, &["relink", "third"]).ok();
+    tiny.ct(&["relink", "third"]).ok();
     assert_eq!(own(&tiny), "second\n2\n");
     let lock = tiny.vzpkg(&["lock", &format!("{COMMITTED}@1")]).ok();
     for words in [
@@ -215,7 +185,8 @@ fn privileged_containers_of_a_committed_template_go_there_and_back() {
         let refused = tiny.vzpkg(&words).fails_with(1);
         assert!(refused.contains("vzpkg ct commit CT --as"), "{refused}");
     }
-    ct(&tiny, &["destroy", "--force", "web", "shop", "third"]).ok();
+    tiny.ct(&["destroy", "--force", "web", "shop", "third"])
+        .ok();
     tiny.vzpkg(&["remove-cache", COMMITTED]).ok();
     assert!(!tiny.vzpkg(&["list"]).ok().contains(COMMITTED));
     tiny.vzpkg(&["create-cache", COMMITTED]).fails_with(1);
@@ -226,7 +197,7 @@ fn privileged_containers_of_a_committed_template_go_there_and_back() {
 fn privileged_packages_of_unknown_origin_are_told_and_never_updated() {
     let tiny = changed("dpkg -i /srv/debs/*.deb >/dev/null 2>&1");
     stop(&tiny, "web");
-    let committed = ct(&tiny, &["commit", "web", "--as", COMMITTED]);
+    let committed = tiny.ct(&["commit", "web", "--as", COMMITTED]);
     assert!(
         committed.stderr.contains("no file is known here (mine"),
         "{committed:?}"
@@ -263,21 +234,9 @@ fn privileged_packages_of_unknown_origin_are_told_and_never_updated() {
         .vzpkg(&["create-cache", "--lock", file.to_str().unwrap(), TEMPLATE])
         .fails_with(1);
     assert!(replay.contains("committed from a container"), "{replay}");
-    ct(
-        &tiny,
-        &[
-            "create",
-            "shop",
-            "--template",
-            COMMITTED,
-            "--net",
-            "none",
-            "--start",
-        ],
-    )
-    .ok();
-    assert_eq!(inside(&tiny, "shop", "mine; dpkg --audit"), "1\n");
-    ct(&tiny, &["destroy", "--force", "web", "shop"]).ok();
+    make_shop(&tiny);
+    assert_eq!(tiny.inside("shop", "mine; dpkg --audit"), "1\n");
+    tiny.ct(&["destroy", "--force", "web", "shop"]).ok();
 }
 
 #[test]
@@ -285,24 +244,15 @@ fn privileged_packages_of_unknown_origin_are_told_and_never_updated() {
 fn privileged_a_commit_that_cannot_be_makes_nothing() {
     let tiny = changed("echo own > /etc/own");
     stop(&tiny, "web");
-    ct(
-        &tiny,
-        &["create", "plain", "--template", TEMPLATE, "--net", "none"],
-    )
-    .ok();
-    ct(
-        &tiny,
-        &["create", "broken", "--template", TEMPLATE, "--net", "none"],
-    )
-    .ok();
+    tiny.ct(&["create", "plain", "--template", TEMPLATE, "--net", "none"])
+        .ok();
+    tiny.ct(&["create", "broken", "--template", TEMPLATE, "--net", "none"])
+        .ok();
     let upper = tiny.site.root().join("private/broken/upper");
     fs::remove_dir_all(&upper).unwrap();
     fs::write(&upper, "no directory").unwrap();
-    ct(
-        &tiny,
-        &["create", COMMITTED, "--template", TEMPLATE, "--net", "none"],
-    )
-    .ok();
+    tiny.ct(&["create", COMMITTED, "--template", TEMPLATE, "--net", "none"])
+        .ok();
     for (container, template, code, said) in [
         ("web", TEMPLATE, 2, "exists already"),
         ("web", "other-1-x86_64-x", 2, "tiny-1-x86_64-NAME"),
@@ -313,19 +263,18 @@ fn privileged_a_commit_that_cannot_be_makes_nothing() {
         ("plain", "new", 1, "vzpkg ct diff plain"),
         ("broken", "new", 3, "upper"),
     ] {
-        let refused = ct(&tiny, &["commit", container, "--as", template]).fails_with(code);
+        let refused = tiny
+            .ct(&["commit", container, "--as", template])
+            .fails_with(code);
         assert!(refused.contains(said), "{container} {template}: {refused}");
     }
-    ct(&tiny, &["commit", "web"]).fails_with(2);
+    tiny.ct(&["commit", "web"]).fails_with(2);
     let sets = fs::read_dir(tiny.site.root().join("template/tiny/1/x86_64/config/os")).unwrap();
     assert_eq!(sets.count(), 1);
     let list = tiny.vzpkg(&["list", "--cached"]).ok();
     assert_eq!(list.lines().count(), 2, "{list}");
-    ct(
-        &tiny,
-        &["destroy", "--force", "web", "plain", "broken", COMMITTED],
-    )
-    .ok();
+    tiny.ct(&["destroy", "--force", "web", "plain", "broken", COMMITTED])
+        .ok();
 }
 
 #[test]
@@ -349,22 +298,10 @@ fn privileged_a_commit_killed_at_random_instants_is_there_whole_or_not_at_all() 
             tiny.vzpkg(&["remove-cache", COMMITTED]).ok();
         }
     }
-    ct(&tiny, &["commit", "web", "--as", "web"]).ok();
-    ct(
-        &tiny,
-        &[
-            "create",
-            "shop",
-            "--template",
-            COMMITTED,
-            "--net",
-            "none",
-            "--start",
-        ],
-    )
-    .ok();
-    assert_eq!(inside(&tiny, "shop", "cat /opt/own/file"), "own\n");
-    ct(&tiny, &["destroy", "--force", "web", "shop"]).ok();
+    tiny.ct(&["commit", "web", "--as", "web"]).ok();
+    make_shop(&tiny);
+    assert_eq!(tiny.inside("shop", "cat /opt/own/file"), "own\n");
+    tiny.ct(&["destroy", "--force", "web", "shop"]).ok();
     tiny.vzpkg(&["gc"]).ok();
     tiny.vzpkg(&["verify"]).ok();
     tiny.assert_nothing_left();

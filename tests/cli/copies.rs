@@ -1,7 +1,6 @@
 //! Containers under another name: copied, renamed, and killed on the way.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::support::Run;
 use crate::tiny::{TEMPLATE, Tiny, program};
 use std::fs;
 
@@ -9,31 +8,19 @@ use std::fs;
 const KILLS: u64 = 24;
 
 fn tiny() -> Tiny {
-    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
-    tiny.create();
-    ct(
-        &tiny,
-        &[
-            "create",
-            "web",
-            "--template",
-            TEMPLATE,
-            "--net",
-            "none",
-            "--env",
-            "A=1",
-        ],
-    )
+    let tiny = Tiny::hello();
+    tiny.ct(&[
+        "create",
+        "web",
+        "--template",
+        TEMPLATE,
+        "--net",
+        "none",
+        "--env",
+        "A=1",
+    ])
     .ok();
     tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
-
-fn inside(tiny: &Tiny, name: &str, line: &str) -> String {
-    ct(tiny, &["exec", name, "--", "sh", "-c", line]).ok()
 }
 
 fn names(tiny: &Tiny) -> Vec<String> {
@@ -47,20 +34,18 @@ fn names(tiny: &Tiny) -> Vec<String> {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
     let tiny = tiny();
-    ct(&tiny, &["start", "web"]).ok();
-    inside(
-        &tiny,
-        "web",
+    tiny.ct(&["start", "web"]).ok();
+    tiny.inside("web",
         "mkdir -p /srv; echo mine > /srv/file; chmod 4700 /usr/bin/hello; rm /usr/bin/diff; useradd alice; mkdir -p /etc/ssh
         echo key > /etc/ssh/ssh_host_rsa_key; chown 1000:1000 /srv/file; ln /srv/file /srv/other",
     );
-    let refused = ct(&tiny, &["clone", "web", "copy"]).fails_with(1);
+    let refused = tiny.ct(&["clone", "web", "copy"]).fails_with(1);
     assert!(refused.contains("vzpkg ct stop web"), "{refused}");
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
-    let planned = ct(&tiny, &["clone", "web", "copy", "--dry-run"]);
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+    let planned = tiny.ct(&["clone", "web", "copy", "--dry-run"]);
     assert!(planned.stderr.contains("Would copy"), "{planned:?}");
     assert_eq!(names(&tiny), ["web"]);
-    let copied = ct(&tiny, &["clone", "web", "copy", "--start"]);
+    let copied = tiny.ct(&["clone", "web", "copy", "--start"]);
     assert!(
         copied.stderr.contains("undo: vzpkg ct destroy copy"),
         "{copied:?}"
@@ -68,7 +53,7 @@ fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
     let seen = "cat /srv/other; id -u alice; echo $A; cat /etc/hostname; test -e /usr/bin/diff || echo removed
         test -e /etc/ssh/ssh_host_rsa_key || echo no key; test -u /usr/bin/hello && echo setuid";
     assert_eq!(
-        inside(&tiny, "copy", seen),
+        tiny.inside("copy", seen),
         "mine\n1000\n1\ncopy\nremoved\nno key\nsetuid\n"
     );
     let id = |name: &str| {
@@ -82,10 +67,10 @@ fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
     };
     assert_ne!(id("web"), id("copy"));
     // Each of them goes on alone.
-    inside(&tiny, "copy", "echo other > /srv/file");
-    ct(&tiny, &["start", "web"]).ok();
+    tiny.inside("copy", "echo other > /srv/file");
+    tiny.ct(&["start", "web"]).ok();
     assert_eq!(
-        inside(&tiny, "web", "cat /srv/file /etc/hostname"),
+        tiny.inside("web", "cat /srv/file /etc/hostname"),
         "mine\nweb\n"
     );
     let ids = |name: &str| tiny.json(&["ct", "info", name])["first_uid"].clone();
@@ -101,41 +86,41 @@ fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
         (&["rename", "web", TEMPLATE], 2),
         (&["rename", "web", "web"], 1),
     ] {
-        ct(&tiny, words).fails_with(code);
+        tiny.ct(words).fails_with(code);
     }
     assert_eq!(names(&tiny), ["copy", "web"]);
-    ct(&tiny, &["destroy", "--force", "web", "copy"]).ok();
+    tiny.ct(&["destroy", "--force", "web", "copy"]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_container_has_its_data_and_its_way_back_under_another_name() {
     let mut tiny = tiny();
-    ct(&tiny, &["start", "web"]).ok();
-    inside(&tiny, "web", "mkdir /srv; echo mine > /srv/file");
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["start", "web"]).ok();
+    tiny.inside("web", "mkdir /srv; echo mine > /srv/file");
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
     tiny.publish_all(&[program("hello", "2")]);
     tiny.update();
-    ct(&tiny, &["relink", "web"]).ok();
-    ct(&tiny, &["rename", "web", "shop", "--dry-run"]).ok();
+    tiny.ct(&["relink", "web"]).ok();
+    tiny.ct(&["rename", "web", "shop", "--dry-run"]).ok();
     assert_eq!(names(&tiny), ["web"]);
-    let renamed = ct(&tiny, &["rename", "web", "shop"]);
+    let renamed = tiny.ct(&["rename", "web", "shop"]);
     assert!(
         renamed.stderr.contains("undo: vzpkg ct rename shop web"),
         "{renamed:?}"
     );
     assert_eq!(names(&tiny), ["shop"]);
     assert!(!tiny.site.root().join("private/web").exists());
-    ct(&tiny, &["start", "shop"]).ok();
+    tiny.ct(&["start", "shop"]).ok();
     assert_eq!(
-        inside(&tiny, "shop", "cat /srv/file /etc/hostname; hello"),
+        tiny.inside("shop", "cat /srv/file /etc/hostname; hello"),
         "mine\nweb\n2\n"
     );
-    ct(&tiny, &["rollback", "shop"]).ok();
-    assert_eq!(inside(&tiny, "shop", "hello"), "1\n");
+    tiny.ct(&["rollback", "shop"]).ok();
+    assert_eq!(tiny.inside("shop", "hello"), "1\n");
     // The name is free.
-    ct(&tiny, &["create", "web", "--template", TEMPLATE]).ok();
-    ct(&tiny, &["destroy", "--force", "shop", "web"]).ok();
+    tiny.ct(&["create", "web", "--template", TEMPLATE]).ok();
+    tiny.ct(&["destroy", "--force", "shop", "web"]).ok();
     tiny.assert_nothing_left();
 }
 
@@ -152,9 +137,10 @@ fn privileged_a_renaming_killed_at_random_instants_is_done_or_not() {
         }
         assert_eq!(names(&tiny), [now], "turn {turn}");
         // The next command finds it whole, and the other name free.
-        ct(&tiny, &["set", now, "--pids", &(turn + 20).to_string()]).ok();
-        ct(&tiny, &["create", next, "--template", TEMPLATE]).ok();
-        ct(&tiny, &["destroy", next]).ok();
+        tiny.ct(&["set", now, "--pids", &(turn + 20).to_string()])
+            .ok();
+        tiny.ct(&["create", next, "--template", TEMPLATE]).ok();
+        tiny.ct(&["destroy", next]).ok();
         assert_eq!(
             tiny.json(&["ct", "info", now])["limits"]["processes"],
             turn + 20
@@ -164,22 +150,21 @@ fn privileged_a_renaming_killed_at_random_instants_is_done_or_not() {
             "turn {turn}"
         );
     }
-    ct(&tiny, &["start", now]).ok();
-    assert_eq!(inside(&tiny, now, "echo $A"), "1\n");
-    ct(&tiny, &["destroy", "--force", now]).ok();
+    tiny.ct(&["start", now]).ok();
+    assert_eq!(tiny.inside(now, "echo $A"), "1\n");
+    tiny.ct(&["destroy", "--force", now]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_copying_killed_at_random_instants_leaves_a_whole_copy_or_none() {
     let tiny = tiny();
-    ct(&tiny, &["start", "web"]).ok();
-    inside(
-        &tiny,
+    tiny.ct(&["start", "web"]).ok();
+    tiny.inside(
         "web",
         "mkdir /srv; i=0; while test $i -lt 200; do echo $i > /srv/f$i; i=$((i+1)); done",
     );
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
     let mut instants = Instants(5);
     for turn in 0..KILLS {
         run_and_kill(
@@ -193,16 +178,16 @@ fn privileged_a_copying_killed_at_random_instants_leaves_a_whole_copy_or_none() 
         }
         if turn % 2 == 0 || upper.exists() {
             if names(&tiny).contains(&"copy".to_owned()) {
-                ct(&tiny, &["destroy", "copy"]).ok();
+                tiny.ct(&["destroy", "copy"]).ok();
             }
         } else {
             // A second attempt starts over.
-            ct(&tiny, &["clone", "web", "copy"]).ok();
+            tiny.ct(&["clone", "web", "copy"]).ok();
             assert_eq!(fs::read_dir(&upper).unwrap().count(), 200, "turn {turn}");
-            ct(&tiny, &["destroy", "copy"]).ok();
+            tiny.ct(&["destroy", "copy"]).ok();
         }
     }
-    ct(&tiny, &["destroy", "web"]).ok();
+    tiny.ct(&["destroy", "web"]).ok();
     tiny.vzpkg(&["gc"]).ok();
     let left = fs::read_dir(tiny.site.root().join("private")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
@@ -222,7 +207,7 @@ fn privileged_a_private_area_that_no_row_names_is_left_alone() {
         &["clone", "web", "lost"],
         &["rename", "web", "lost"],
     ] {
-        let error = ct(&tiny, words).fails_with(1);
+        let error = tiny.ct(words).fails_with(1);
         assert!(error.contains("knows no container `lost`"), "{error}");
         assert!(error.contains("mv "), "{error}");
     }

@@ -2,8 +2,7 @@
 //! what was not durable was never made.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::support::Run;
-use crate::tiny::{TEMPLATE, Tiny, program};
+use crate::tiny::{TEMPLATE, Tiny};
 use std::fs;
 use std::path::PathBuf;
 use vzpkg_metadata::durable;
@@ -13,16 +12,6 @@ const KILLS: u64 = 40;
 
 /// As the kernel's, of a boot that is over.
 const EARLIER_BOOT: &str = "ct.toml.00000000-0000-4000-8000-000000000000";
-
-fn tiny() -> Tiny {
-    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
-    tiny.create();
-    tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
 
 fn create<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words = ["create", name, "--template", TEMPLATE, "--net", "none"];
@@ -44,32 +33,32 @@ fn lose_power(tiny: &Tiny, name: &str) {
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_container_that_a_power_loss_left_half_made_is_told_and_removed_by_name() {
-    let tiny = tiny();
-    ct(&tiny, &create("web", &[])).ok();
+    let tiny = Tiny::hello();
+    tiny.ct(&create("web", &[])).ok();
     lose_power(&tiny, "web");
     for words in [
         vec!["start", "web"],
         create("web", &[]),
         vec!["clone", "web", "copy"],
     ] {
-        let told = ct(&tiny, &words).fails_with(1);
+        let told = tiny.ct(&words).fails_with(1);
         assert!(told.contains("`web` was never finished"), "{told}");
         assert!(told.contains("vzpkg ct destroy web"), "{told}");
     }
-    assert_eq!(ct(&tiny, &["list"]).ok().matches("web").count(), 1);
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    assert_eq!(tiny.ct(&["list"]).ok().matches("web").count(), 1);
+    tiny.ct(&["destroy", "--force", "web"]).ok();
     assert!(!private(&tiny, "web").exists());
-    ct(&tiny, &create("web", &["--start"])).ok();
-    let hostname = ct(&tiny, &["exec", "web", "--", "cat", "/etc/hostname"]);
+    tiny.ct(&create("web", &["--start"])).ok();
+    let hostname = tiny.ct(&["exec", "web", "--", "cat", "/etc/hostname"]);
     assert_eq!(hostname.ok(), "web\n");
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 /// Or what is done in it would be gone with the next boot.
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_whoever_uses_a_container_whose_creation_was_killed_makes_it_last() {
-    let tiny = tiny();
+    let tiny = Tiny::hello();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let uses: [&[&str]; 4] = [
         &["ct", "start", "web"],
@@ -77,7 +66,7 @@ fn privileged_whoever_uses_a_container_whose_creation_was_killed_makes_it_last()
         &["ct", "set", "web", "--pids", "50"],
         &["gc"],
     ];
-    ct(&tiny, &create("web", &["--start"])).ok();
+    tiny.ct(&create("web", &["--start"])).ok();
     let (settled, unsettled) = (
         private(&tiny, "web").join("ct.toml"),
         private(&tiny, "web").join(format!("ct.toml.{}", boot.trim())),
@@ -87,15 +76,15 @@ fn privileged_whoever_uses_a_container_whose_creation_was_killed_makes_it_last()
         tiny.vzpkg(words).ok();
         assert!(settled.exists() && !unsettled.exists(), "{words:?}");
     }
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_gc_removes_what_a_power_loss_left_without_a_row() {
-    let tiny = tiny();
-    ct(&tiny, &create("web", &[])).ok();
-    ct(&tiny, &create("shop", &[])).ok();
+    let tiny = Tiny::hello();
+    tiny.ct(&create("web", &[])).ok();
+    tiny.ct(&create("shop", &[])).ok();
     lose_power(&tiny, "shop");
     fs::create_dir_all(private(&tiny, "lost").join("upper")).unwrap();
     durable::put_in_place_unsynced(&private(&tiny, "shop"), &private(&tiny, "gone")).unwrap();
@@ -108,28 +97,28 @@ fn privileged_gc_removes_what_a_power_loss_left_without_a_row() {
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_creation_that_is_killed_leaves_a_whole_container_or_none() {
-    let tiny = tiny();
-    ct(&tiny, &create("warm", &["--start"])).ok();
-    ct(&tiny, &["destroy", "--force", "warm"]).ok();
+    let tiny = Tiny::hello();
+    tiny.ct(&create("warm", &["--start"])).ok();
+    tiny.ct(&["destroy", "--force", "warm"]).ok();
     let mut instants = Instants(11);
     for turn in 0..KILLS {
         let words = [&["ct"], create("web", &["--start"]).as_slice()].concat();
         run_and_kill(&tiny.site, &words, instants.below(120));
-        let again = ct(&tiny, &create("web", &["--start"]));
+        let again = tiny.ct(&create("web", &["--start"]));
         if again.code != 0 {
             assert!(
                 again.stderr.contains("exists already"),
                 "turn {turn}: {again:?}"
             );
-            ct(&tiny, &["start", "web"]).ok();
+            tiny.ct(&["start", "web"]).ok();
         }
         assert!(
             private(&tiny, "web").join("ct.toml").exists(),
             "turn {turn}"
         );
-        let inside = ct(&tiny, &["exec", "web", "--", "cat", "/etc/hostname"]);
+        let inside = tiny.ct(&["exec", "web", "--", "cat", "/etc/hostname"]);
         assert_eq!(inside.ok(), "web\n", "turn {turn}");
-        ct(&tiny, &["destroy", "--force", "web"]).ok();
+        tiny.ct(&["destroy", "--force", "web"]).ok();
     }
     tiny.vzpkg(&["gc"]).ok();
     let left = fs::read_dir(tiny.site.root().join("private")).unwrap();

@@ -1,7 +1,6 @@
 //! The containers of a template, taken along when it is updated and rolled back.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::support::Run;
 use crate::tiny::{TEMPLATE, Tiny, program};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,14 +16,10 @@ fn tiny(names: &[&str]) -> Tiny {
     for name in names {
         let mut create = vec!["create", name, "--template", TEMPLATE, "--net", "none"];
         create.extend(name.ends_with('r').then_some("--start"));
-        ct(&tiny, &create).ok();
+        tiny.ct(&create).ok();
     }
     tiny.publish_all(&[program("hello", "2")]);
     tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
 }
 
 /// The number of the version that each container is on, by name.
@@ -44,18 +39,15 @@ fn versions(tiny: &Tiny) -> Vec<String> {
 fn privileged_followers_go_along_forward_and_back_and_the_pinned_stay() {
     let tiny = tiny(&["a-r", "b-s", "c-r"]);
     let pinned = format!("{TEMPLATE}@1");
-    ct(&tiny, &["create", "d-s", "--template", &pinned]).ok();
-    ct(
-        &tiny,
-        &[
-            "exec",
-            "a-r",
-            "--",
-            "sh",
-            "-c",
-            "mkdir /srv; echo mine > /srv/data",
-        ],
-    )
+    tiny.ct(&["create", "d-s", "--template", &pinned]).ok();
+    tiny.ct(&[
+        "exec",
+        "a-r",
+        "--",
+        "sh",
+        "-c",
+        "mkdir /srv; echo mine > /srv/data",
+    ])
     .ok();
     let planned = tiny.vzpkg(&["update", TEMPLATE, "--refresh", "--containers", "--dry-run"]);
     assert_eq!(planned.code, 0, "{planned:?}");
@@ -84,7 +76,7 @@ fn privileged_followers_go_along_forward_and_back_and_the_pinned_stay() {
         assert!(update.stderr.contains(said), "{said}: {}", update.stderr);
     }
     assert_eq!(versions(&tiny), ["a-r@2", "b-s@2", "c-r@2", "d-s@1"]);
-    assert_eq!(ct(&tiny, &["exec", "a-r", "hello"]).ok(), "2\n");
+    assert_eq!(tiny.ct(&["exec", "a-r", "hello"]).ok(), "2\n");
     let again = tiny.vzpkg(&["update", TEMPLATE, "--containers"]);
     assert!(again.stderr.contains("Moved 0 of 0"), "{again:?}");
 
@@ -97,17 +89,15 @@ fn privileged_followers_go_along_forward_and_back_and_the_pinned_stay() {
     );
     assert_eq!(versions(&tiny), ["a-r@1", "b-s@1", "c-r@1", "d-s@1"]);
     assert_eq!(
-        ct(
-            &tiny,
-            &["exec", "a-r", "--", "sh", "-c", "hello; cat /srv/data"]
-        )
-        .ok(),
+        tiny.ct(&["exec", "a-r", "--", "sh", "-c", "hello; cat /srv/data"])
+            .ok(),
         "1\nmine\n"
     );
     tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2", "--containers"])
         .ok();
     assert_eq!(versions(&tiny), ["a-r@2", "b-s@2", "c-r@2", "d-s@1"]);
-    ct(&tiny, &["destroy", "--force", "a-r", "b-s", "c-r", "d-s"]).ok();
+    tiny.ct(&["destroy", "--force", "a-r", "b-s", "c-r", "d-s"])
+        .ok();
 }
 
 #[test]
@@ -116,7 +106,7 @@ fn privileged_too_many_failures_stop_the_rest_and_the_next_command_goes_on() {
     let tiny = tiny(&["a-s", "b-r", "c-r", "d-s", "e-s"]);
     let tie = "cd /var; sleep 8643 >/dev/null 2>&1 & echo $! > /run/sleeper";
     for name in ["b-r", "c-r"] {
-        ct(&tiny, &["exec", name, "--", "sh", "-c", tie]).ok();
+        tiny.ct(&["exec", name, "--", "sh", "-c", tie]).ok();
     }
     let update = |more: &[&str]| {
         tiny.vzpkg(
@@ -156,11 +146,8 @@ fn privileged_too_many_failures_stop_the_rest_and_the_next_command_goes_on() {
         ["a-s@2", "b-r@1", "c-r@1", "d-s@2", "e-s@2"]
     );
     for name in ["b-r", "c-r"] {
-        ct(
-            &tiny,
-            &["exec", name, "--", "sh", "-c", "kill $(cat /run/sleeper)"],
-        )
-        .ok();
+        tiny.ct(&["exec", name, "--", "sh", "-c", "kill $(cat /run/sleeper)"])
+            .ok();
     }
     update(&[]).ok();
     assert_eq!(
@@ -171,11 +158,8 @@ fn privileged_too_many_failures_stop_the_rest_and_the_next_command_goes_on() {
         .fails_with(2);
     tiny.vzpkg(&["update", TEMPLATE, "--containers", "--batch", "0"])
         .fails_with(2);
-    ct(
-        &tiny,
-        &["destroy", "--force", "a-s", "b-r", "c-r", "d-s", "e-s"],
-    )
-    .ok();
+    tiny.ct(&["destroy", "--force", "a-s", "b-r", "c-r", "d-s", "e-s"])
+        .ok();
 }
 
 #[test]
@@ -209,9 +193,9 @@ fn privileged_killed_at_random_instants_each_follower_is_on_one_side_whole() {
         let words = if turn % 2 == 0 { &forward[..] } else { &back };
         run_and_kill(&tiny.site, words, instants.below(120));
         let name = names[usize::try_from(turn).unwrap() % names.len()];
-        ct(&tiny, &["start", name]).ok();
-        let seen = ct(&tiny, &["exec", name, "hello"]);
-        ct(&tiny, &["stop", name, "--timeout", "0"]).ok();
+        tiny.ct(&["start", name]).ok();
+        let seen = tiny.ct(&["exec", name, "hello"]);
+        tiny.ct(&["stop", name, "--timeout", "0"]).ok();
         let version = versions(&tiny)
             .into_iter()
             .find(|one| one.starts_with(name));
@@ -223,7 +207,7 @@ fn privileged_killed_at_random_instants_each_follower_is_on_one_side_whole() {
     drop(tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2"]));
     tiny.vzpkg(&["update", TEMPLATE, "--containers"]).ok();
     assert_eq!(versions(&tiny), names.map(|name| format!("{name}@2")));
-    ct(&tiny, &[&["destroy"], &names[..]].concat()).ok();
+    tiny.ct(&[&["destroy"], &names[..]].concat()).ok();
     // What a killed command had staged.
     tiny.vzpkg(&["gc"]).ok();
     tiny.assert_nothing_left();

@@ -1,23 +1,7 @@
 //! What a container is given: limits, variables, mounts, network; and what is seen of it: processes, what it printed.
 
-use crate::support::Run;
-use crate::tiny::{TEMPLATE, Tiny, program, wait_until};
+use crate::tiny::{TEMPLATE, Tiny, wait_until};
 use std::fs;
-
-fn tiny() -> Tiny {
-    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
-    tiny.create();
-    tiny
-}
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
-
-/// What a shell line says in the container `web`.
-fn inside(tiny: &Tiny, line: &str) -> String {
-    ct(tiny, &["exec", "web", "--", "sh", "-c", line]).ok()
-}
 
 /// What the kernel says in a file of the container's group in one of these hierarchies.
 fn group_file(names: [&str; 2]) -> String {
@@ -41,7 +25,7 @@ fn group_file(names: [&str; 2]) -> String {
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_container_is_given_variables_mounts_and_limits() {
-    let tiny = tiny();
+    let tiny = Tiny::hello();
     let shared = tiny.site.path("shared");
     fs::create_dir_all(&shared).unwrap();
     fs::write(shared.join("file"), "of the node\n").unwrap();
@@ -63,47 +47,44 @@ fn privileged_a_container_is_given_variables_mounts_and_limits() {
         "40",
         "--start",
     ];
-    ct(&tiny, &create).ok();
+    tiny.ct(&create).ok();
     assert_eq!(
-        inside(&tiny, "echo $COLOUR; cat /srv/shared/file"),
+        tiny.inside("web", "echo $COLOUR; cat /srv/shared/file"),
         "deep blue\nof the node\n"
     );
     let denied = "(echo x > /srv/shared/file) 2>/dev/null && echo written; echo tried";
-    assert_eq!(inside(&tiny, denied), "tried\n");
+    assert_eq!(tiny.inside("web", denied), "tried\n");
     let own = "grep -ac 'COLOUR=deep blue' /proc/1/environ";
-    assert_eq!(inside(&tiny, own), "1\n");
+    assert_eq!(tiny.inside("web", own), "1\n");
     // A limit of processes is felt.
     let many = "i=0; while test $i -lt 60; do sleep 60 >/dev/null 2>&1 & i=$((i+1)); done 2>/dev/null; echo made";
-    assert_ne!(ct(&tiny, &["exec", "web", "--", "sh", "-c", many]).code, 0);
+    assert_ne!(tiny.ct(&["exec", "web", "--", "sh", "-c", many]).code, 0);
 
     let info = tiny.json(&["ct", "info", "web"]);
     assert_eq!(info["limits"]["memory"], 64 << 20);
     assert_eq!(info["environment"]["COLOUR"], "deep blue");
     assert_eq!(info["mounts"][0]["target"], "/srv/shared");
     assert_eq!(info["network"], "none");
-    let shown = ct(&tiny, &["info", "web"]).ok();
+    let shown = tiny.ct(&["info", "web"]).ok();
     assert!(shown.contains("memory        64M"), "{shown}");
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
-    let tiny = tiny();
+    let tiny = Tiny::hello();
     let name = format!("shape-{}", std::process::id());
-    let set = |words: &[&str]| ct(&tiny, &[&["set", name.as_str()], words].concat());
-    ct(
-        &tiny,
-        &[
-            "create",
-            &name,
-            "--template",
-            TEMPLATE,
-            "--net",
-            "none",
-            "--start",
-        ],
-    )
+    let set = |words: &[&str]| tiny.ct(&[&["set", name.as_str()], words].concat());
+    tiny.ct(&[
+        "create",
+        &name,
+        "--template",
+        TEMPLATE,
+        "--net",
+        "none",
+        "--start",
+    ])
     .ok();
 
     let changed = set(&["--memory", "96M", "--cpus", "0.5", "--pids", "50"]);
@@ -130,9 +111,9 @@ fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
         later.stderr.contains("--unset-env A --net none"),
         "{later:?}"
     );
-    let says = |line: &str| ct(&tiny, &["exec", &name, "--", "sh", "-c", line]).ok();
+    let says = |line: &str| tiny.ct(&["exec", &name, "--", "sh", "-c", line]).ok();
     assert_eq!(says("echo \"<$A>\""), "<>\n");
-    ct(&tiny, &["restart", &name, "--timeout", "0"]).ok();
+    tiny.ct(&["restart", &name, "--timeout", "0"]).ok();
     assert_eq!(says("echo \"<$A>\""), "<1>\n");
     assert_eq!(
         group_file(["memory.limit_in_bytes", "memory.max"]),
@@ -158,25 +139,22 @@ fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
     );
 
     // For one run only.
-    ct(&tiny, &["stop", &name, "--timeout", "0"]).ok();
-    ct(
-        &tiny,
-        &["start", &name, "--env", "ONCE=yes", "--net", "none"],
-    )
-    .ok();
+    tiny.ct(&["stop", &name, "--timeout", "0"]).ok();
+    tiny.ct(&["start", &name, "--env", "ONCE=yes", "--net", "none"])
+        .ok();
     assert_eq!(
         says("echo $ONCE; cat /proc/net/dev | grep -c :"),
         "yes\n1\n"
     );
-    ct(&tiny, &["restart", &name, "--timeout", "0"]).ok();
+    tiny.ct(&["restart", &name, "--timeout", "0"]).ok();
     assert_eq!(says("echo \"<$ONCE>\""), "<>\n");
-    ct(&tiny, &["destroy", "--force", &name]).ok();
+    tiny.ct(&["destroy", "--force", &name]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_command() {
-    let tiny = tiny();
+    let tiny = Tiny::hello();
     let name = format!("settle-{}", std::process::id());
     let create = [
         "create",
@@ -189,7 +167,7 @@ fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_comma
         "77",
         "--start",
     ];
-    ct(&tiny, &create).ok();
+    tiny.ct(&create).ok();
     // As a kill leaves it after the kernel was told and before the configuration was written.
     let groups = ["/sys/fs/cgroup/pids/vzpkg", "/sys/fs/cgroup/vzpkg"];
     let group = groups
@@ -214,7 +192,7 @@ fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_comma
         "",
     )
     .unwrap();
-    ct(&tiny, &["exec", &name, "--", "true"]).fails_with(127);
+    tiny.ct(&["exec", &name, "--", "true"]).fails_with(127);
     assert_eq!(fs::read_to_string(group.join("pids.max")).unwrap(), "77\n");
     assert!(
         !tiny
@@ -225,16 +203,16 @@ fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_comma
             .join("limits-change")
             .exists()
     );
-    ct(&tiny, &["destroy", "--force", &name]).ok();
+    tiny.ct(&["destroy", "--force", &name]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
-    let tiny = tiny();
+    let tiny = Tiny::hello();
     let create = |words: &[&str]| {
         let create = ["create", "web", "--template", TEMPLATE];
-        ct(&tiny, &[&create[..], words].concat())
+        tiny.ct(&[&create[..], words].concat())
     };
     for words in [
         &["--memory", "1"][..],
@@ -266,32 +244,31 @@ fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
         &["top", "nobody"],
         &["logs", "nobody"],
     ] {
-        ct(&tiny, words).fails_with(1);
+        tiny.ct(words).fails_with(1);
     }
-    ct(&tiny, &["start", "web", "--dry-run", "--env", "A"]).fails_with(2);
-    ct(&tiny, &["logs", "web", "--follow", "--format", "json"]).fails_with(2);
-    assert_eq!(ct(&tiny, &["logs", "web"]).ok(), "");
-    ct(&tiny, &["destroy", "web"]).ok();
+    tiny.ct(&["start", "web", "--dry-run", "--env", "A"])
+        .fails_with(2);
+    tiny.ct(&["logs", "web", "--follow", "--format", "json"])
+        .fails_with(2);
+    assert_eq!(tiny.ct(&["logs", "web"]).ok(), "");
+    tiny.ct(&["destroy", "web"]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_processes_are_shown_as_both_sides_number_them() {
-    let tiny = tiny();
-    ct(
-        &tiny,
-        &[
-            "create",
-            "web",
-            "--template",
-            TEMPLATE,
-            "--net",
-            "none",
-            "--start",
-        ],
-    )
+    let tiny = Tiny::hello();
+    tiny.ct(&[
+        "create",
+        "web",
+        "--template",
+        TEMPLATE,
+        "--net",
+        "none",
+        "--start",
+    ])
     .ok();
-    inside(&tiny, "sleep 8641 >/dev/null 2>&1 &");
+    tiny.inside("web", "sleep 8641 >/dev/null 2>&1 &");
     let document = tiny.json(&["ct", "top", "web"]);
     assert_eq!(document["schema"], "vzpkg.processes.1");
     let processes = document["processes"].as_array().unwrap();
@@ -311,23 +288,20 @@ fn privileged_processes_are_shown_as_both_sides_number_them() {
     let line = fs::read(format!("/proc/{host}/cmdline")).unwrap();
     assert_eq!(line, b"sleep\x008641\x00");
     assert!(sleeper["memory_bytes"].as_u64().unwrap() > 0);
-    let text = ct(&tiny, &["top", "web"]).ok();
+    let text = tiny.ct(&["top", "web"]).ok();
     assert!(
         text.starts_with("USER") && text.contains("sleep 8641"),
         "{text}"
     );
-    ct(&tiny, &["destroy", "--force", "web"]).ok();
+    tiny.ct(&["destroy", "--force", "web"]).ok();
 }
 
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_what_process_1_prints_is_kept_after_it_stopped() {
-    let tiny = tiny();
-    ct(
-        &tiny,
-        &["create", "web", "--template", TEMPLATE, "--net", "none"],
-    )
-    .ok();
+    let tiny = Tiny::hello();
+    tiny.ct(&["create", "web", "--template", TEMPLATE, "--net", "none"])
+        .ok();
     let path = tiny.site.root().join("private/web/ct.toml");
     let config = fs::read_to_string(&path).unwrap();
     let line = "i=0; while test $i -lt 5; do echo \\\"line $i\\\"; i=$((i+1)); done; sleep 1000";
@@ -336,21 +310,21 @@ fn privileged_what_process_1_prints_is_kept_after_it_stopped() {
         format!("init = [\"/bin/sh\", \"-c\", \"{line}\"]\n{config}"),
     )
     .unwrap();
-    ct(&tiny, &["start", "web"]).ok();
+    tiny.ct(&["start", "web"]).ok();
     wait_until("process 1 prints", || {
-        ct(&tiny, &["logs", "web"]).ok().contains("line 4")
+        tiny.ct(&["logs", "web"]).ok().contains("line 4")
     });
     assert_eq!(
-        ct(&tiny, &["logs", "web", "--tail", "2"]).ok(),
+        tiny.ct(&["logs", "web", "--tail", "2"]).ok(),
         "line 3\nline 4\n"
     );
     let document = tiny.json(&["ct", "logs", "web", "--tail", "1"]);
     assert_eq!(document["lines"], serde_json::json!(["line 4"]));
     let following = tiny.begin(&["ct", "logs", "web", "--follow"]);
-    ct(&tiny, &["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
     let followed = crate::tiny::end(following);
     assert_eq!(followed.code, 0, "{followed:?}");
     assert!(followed.stdout.starts_with("line 0\n"), "{followed:?}");
-    assert!(ct(&tiny, &["logs", "web"]).ok().ends_with("line 4\n"));
-    ct(&tiny, &["destroy", "web"]).ok();
+    assert!(tiny.ct(&["logs", "web"]).ok().ends_with("line 4\n"));
+    tiny.ct(&["destroy", "web"]).ok();
 }

@@ -1,6 +1,5 @@
 //! What a container costs: private bytes before its first start, and memory for what another has read already.
 
-use crate::support::Run;
 use crate::tiny::{TEMPLATE, Tiny, program};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,10 +10,6 @@ use vzpkg_tests::tiny_debian;
 
 /// The size of the file that both containers read.
 const BYTES: usize = 1 << 20;
-
-fn ct(tiny: &Tiny, words: &[&str]) -> Run {
-    tiny.vzpkg(&[&["ct"], words].concat())
-}
 
 /// The bytes on disk of a directory with everything in it.
 fn bytes_on_disk(directory: &Path) -> u64 {
@@ -55,10 +50,10 @@ fn forget(path: &Path) {
 fn privileged_a_new_container_has_64_kib_of_its_own_at_most() {
     let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
     tiny.create();
-    ct(&tiny, &["create", "web", "--template", TEMPLATE]).ok();
+    tiny.ct(&["create", "web", "--template", TEMPLATE]).ok();
     let bytes = bytes_on_disk(&tiny.site.root().join("private/web"));
     assert!(bytes <= 64 << 10, "{bytes}");
-    ct(&tiny, &["destroy", "web"]).ok();
+    tiny.ct(&["destroy", "web"]).ok();
 }
 
 #[test]
@@ -86,7 +81,7 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
             "--start",
         ]
     };
-    ct(&tiny, &create("first")).ok();
+    tiny.ct(&create("first")).ok();
     tiny.publish_all(&[program("hello", "2")]);
     tiny.update();
     let ct = |words: &[&str]| tiny.vzpkg(&[&["ct"], words].concat());

@@ -63,6 +63,37 @@ impl Tiny {
         tiny
     }
 
+    /// A site with a first version that has the program `hello`.
+    pub(crate) fn hello() -> Self {
+        let tiny = Self::of(&["hello"], &[program("hello", "1")]);
+        tiny.create();
+        tiny
+    }
+
+    /// A site with a first version of the package `served`, and a container `web` of it in which these lines were run. It
+    /// sees a package `mine`, which is in no repository, in `/srv/debs`.
+    pub(crate) fn serving(served: Deb, lines: &str) -> Self {
+        let tiny = Self::of(&["served"], &[served]);
+        tiny.create();
+        let debs = tiny.site.path("own");
+        program("mine", "1").build(&debs);
+        let mount = format!("{}:/srv/debs:ro", debs.display());
+        let create = [
+            "create",
+            "web",
+            "--template",
+            TEMPLATE,
+            "--net",
+            "none",
+            "--mount",
+            &mount,
+            "--start",
+        ];
+        tiny.ct(&create).ok();
+        tiny.inside("web", lines);
+        tiny
+    }
+
     /// Adds a newer `app` to the repository, which becomes a day newer itself.
     pub(crate) fn publish(&mut self, app: &Deb) {
         self.publish_all(std::slice::from_ref(app));
@@ -132,6 +163,16 @@ impl Tiny {
     /// Runs the command with these words.
     pub(crate) fn vzpkg(&self, words: &[&str]) -> Run {
         self.site.vzpkg(words)
+    }
+
+    /// Runs `vzpkg ct` with these words.
+    pub(crate) fn ct(&self, words: &[&str]) -> Run {
+        self.vzpkg(&[&["ct"], words].concat())
+    }
+
+    /// What a shell line says in a container.
+    pub(crate) fn inside(&self, container: &str, line: &str) -> String {
+        self.ct(&["exec", container, "--", "sh", "-c", line]).ok()
     }
 
     /// Builds the first version.

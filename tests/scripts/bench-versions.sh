@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions of Debian minbase on the repository that bench-deb.sh made: an update of five packages beside apt-get in a
 # chroot and beside mmdebstrap from nothing, an update with nothing to do, a rollback, the space of twelve successive
-# versions, a collection of a hundred. Called by bench.sh with VZPKG, WORK and RUNS.
+# versions. Called by bench.sh with VZPKG, WORK and RUNS.
 set -euo pipefail
 cd "$WORK"
 template=debian-13-x86_64-minimal
