@@ -66,7 +66,7 @@ pub use relink::{
 pub use scan::{UpperEntry, UpperKind, UpperScan};
 pub use set::{Changed, has_unsettled_limits, set, settle_limits};
 pub use settle::{Placed, discard, is_made, is_remains, is_unsettled, settle};
-pub use start::{StartSpec, start};
+pub use start::{StartSpec, start, start_beside};
 pub use state::{ContainerState, RunState, state};
 pub use stop::{StopMode, stop};
 pub use stopped::{Prepared, prepare_relink, relink_prepared, relink_stopped};

@@ -6,10 +6,13 @@
 //! boot may be half there: it was never made.
 
 use super::{ContainerError, ContainerPaths};
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::mem;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use vzpkg_metadata::durable::{self, FileError, OpenTree};
 
@@ -23,12 +26,29 @@ const UNSETTLED: &str = "ct.toml.";
 #[derive(Debug)]
 #[must_use = "it is durable when it has settled"]
 pub struct Placed {
-    settling: JoinHandle<Result<(), FileError>>,
+    settling: Mutex<Settling>,
+}
+
+/// The disk is waited for by a thread of its own from [`Placed::begin`] on.
+enum Settling {
+    NotBegun(Box<dyn FnOnce() -> Result<(), FileError> + Send>),
+    Begun(JoinHandle<Result<(), FileError>>),
+    Taken,
+}
+
+impl fmt::Debug for Settling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotBegun(_) => "NotBegun",
+            Self::Begun(_) => "Begun",
+            Self::Taken => "Taken",
+        })
+    }
 }
 
 impl Placed {
-    /// Has threads wait for the disk: for `tree`, which was opened in the private area, and whatever `record` makes
-    /// durable; then for its place and name.
+    /// Waiting for the disk is for `tree`, which was opened in the private area, and whatever `record` makes durable; then
+    /// for its place and name.
     pub(super) fn new(
         paths: &ContainerPaths,
         tree: OpenTree,
@@ -36,16 +56,25 @@ impl Placed {
         record: impl FnOnce() -> Result<(), FileError> + Send + 'static,
     ) -> Self {
         let config = paths.config();
-        let settling = thread::spawn(move || {
-            let recording = thread::spawn(record);
-            let synced = tree.sync();
-            recording
-                .join()
-                .unwrap_or_else(|panic| resume_unwind(panic))?;
-            synced?;
+        let work = move || {
+            tree.sync()?;
+            // Often durable by that already.
+            record()?;
             rename(&unsettled, &config)
-        });
-        Self { settling }
+        };
+        Self {
+            settling: Mutex::new(Settling::NotBegun(Box::new(work))),
+        }
+    }
+
+    /// Has threads wait for the disk while the caller goes on; the second call does nothing. They take a processor for
+    /// two milliseconds: the best moment is when the caller itself has to wait for something.
+    pub fn begin(&self) {
+        let mut settling = self.lock();
+        *settling = match mem::replace(&mut *settling, Settling::Taken) {
+            Settling::NotBegun(work) => Settling::Begun(thread::spawn(work)),
+            other => other,
+        };
     }
 
     /// Waits until it is durable.
@@ -53,8 +82,17 @@ impl Placed {
     /// # Errors
     /// [`ContainerError::File`]
     pub fn settle(self) -> Result<(), ContainerError> {
-        let settled = self.settling.join();
-        Ok(settled.unwrap_or_else(|panic| resume_unwind(panic))?)
+        let settling = mem::replace(&mut *self.lock(), Settling::Taken);
+        let settled = match settling {
+            Settling::NotBegun(work) => work(),
+            Settling::Begun(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Settling::Taken => Ok(()),
+        };
+        Ok(settled?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Settling> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,8 +213,10 @@ mod tests {
         let paths = paths(directory.path());
         assert!(!is_made(&paths));
         let placed = place(&paths);
-        assert!(is_made(&paths));
+        assert!(is_made(&paths) && is_unsettled(&paths));
         assert_eq!(Config::of(&paths).unwrap().id, paths.id);
+        placed.begin();
+        placed.begin();
         placed.settle().unwrap();
         assert_eq!(current(&paths), Some(paths.config()));
         assert!(!unsettled(&paths.private).unwrap().exists());

@@ -42,12 +42,27 @@ pub fn start(
     spec: &StartSpec,
     runtime: &dyn OciRuntime,
 ) -> Result<u32, ContainerError> {
+    start_beside(paths, config, spec, runtime, &|| ())
+}
+
+/// As [`start`]; `meanwhile` is called while the OCI runtime is at work, which takes most of the time and waits a lot. It
+/// is not called where it did not come to that.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_beside(
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+    runtime: &dyn OciRuntime,
+    meanwhile: &(dyn Fn() + Sync),
+) -> Result<u32, ContainerError> {
     let _guard = ContainerGuard::take(paths)?;
     if let RunState::Running | RunState::Paused = state(paths, runtime)?.state {
         return Err(ContainerError::Running(paths.id.clone()));
     }
     leftovers::clear(paths, runtime)?;
-    let started = launch(paths, config, spec, runtime);
+    let started = launch(paths, config, spec, runtime, meanwhile);
     if started.is_err() {
         // The first error is the one to tell; what cannot be cleared now is cleared by the next command.
         drop(leftovers::clear(paths, runtime));
@@ -60,6 +75,7 @@ fn launch(
     config: &Config,
     spec: &StartSpec,
     runtime: &dyn OciRuntime,
+    meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
     prepare::machine_id(paths)?;
     prepare::work_directory(paths, spec.generation)?;
@@ -72,7 +88,7 @@ fn launch(
         source,
     };
     let root = rootfs::assemble(&mount_spec(paths, config, spec)).map_err(refused)?;
-    let run = || describe_and_run(paths, config, runtime);
+    let run = || describe_and_run(paths, config, runtime, meanwhile);
     let pid = rootfs::aside(root, &paths.root, run).map_err(refused)??;
     prepare::done(paths)?;
     Ok(pid)
@@ -83,11 +99,12 @@ fn describe_and_run(
     paths: &ContainerPaths,
     config: &Config,
     runtime: &dyn OciRuntime,
+    meanwhile: &dyn Fn(),
 ) -> Result<u32, ContainerError> {
     let init = init::kind(paths, config)?;
     write_bundle(paths, config, &init)?;
     let console = console(paths)?;
-    Ok(runtime.run(&paths.id, &paths.bundle, console)?)
+    Ok(runtime.run(&paths.id, &paths.bundle, console, meanwhile)?)
 }
 
 /// An empty file for what process 1 prints; that of the run before is kept beside it.

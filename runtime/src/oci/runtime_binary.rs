@@ -113,12 +113,18 @@ pub trait OciRuntime: fmt::Debug + Sync {
     /// The program, for messages.
     fn program(&self) -> &Path;
 
-    /// Makes the container of this bundle and lets its process 1 run, which prints to `console`. Returns the host's id
-    /// of that process.
+    /// Makes the container of this bundle and lets its process 1 run, which prints to `console`. Calls `meanwhile` once,
+    /// while the runtime is at work. Returns the host's id of process 1.
     ///
     /// # Errors
     /// [`OciError`] in the runtime's own words.
-    fn run(&self, container: &ContainerId, bundle: &Path, console: File) -> Result<u32, OciError>;
+    fn run(
+        &self,
+        container: &ContainerId,
+        bundle: &Path,
+        console: File,
+        meanwhile: &dyn Fn(),
+    ) -> Result<u32, OciError>;
 
     /// Runs a command in a running container with this process' standard streams, and waits for it.
     ///
@@ -172,13 +178,14 @@ impl RuntimeBinary {
         command
     }
 
-    /// Runs a call to its end. What it says goes to `output`, which the processes of a container inherit.
+    /// Runs a call to its end. What it says goes to the file of `output`, which the processes of a container inherit, and
+    /// whose function is called while it runs.
     fn complete(
         &self,
         verb: &'static str,
         container: &ContainerId,
         arguments: impl FnOnce(&mut Command),
-        output: Option<File>,
+        output: Option<(File, &dyn Fn())>,
     ) -> Result<(), OciError> {
         let log = self.log(container);
         let spawn = |source| OciError::Spawn {
@@ -189,14 +196,11 @@ impl RuntimeBinary {
         command.arg(verb);
         arguments(&mut command);
         command.stdin(Stdio::null());
-        let (status, said) = if let Some(file) = output {
+        let (status, said) = if let Some((file, meanwhile)) = output {
             let errors = file.try_clone().map_err(spawn)?;
-            let status = command
-                .stdout(file)
-                .stderr(errors)
-                .status()
-                .map_err(spawn)?;
-            (status, Vec::new())
+            let mut running = command.stdout(file).stderr(errors).spawn().map_err(spawn)?;
+            meanwhile();
+            (running.wait().map_err(spawn)?, Vec::new())
         } else {
             let output = command.stdout(Stdio::null()).output().map_err(spawn)?;
             (output.status, output.stderr)
@@ -270,7 +274,13 @@ impl OciRuntime for RuntimeBinary {
         &self.program
     }
 
-    fn run(&self, container: &ContainerId, bundle: &Path, console: File) -> Result<u32, OciError> {
+    fn run(
+        &self,
+        container: &ContainerId,
+        bundle: &Path,
+        console: File,
+        meanwhile: &dyn Fn(),
+    ) -> Result<u32, OciError> {
         self.prepare()?;
         // Asking `state` instead would start another process.
         let pid_file = bundle.join(PID_FILE);
@@ -281,7 +291,7 @@ impl OciRuntime for RuntimeBinary {
                 .arg(&pid_file)
                 .arg(container.as_str());
         };
-        self.complete("run", container, arguments, Some(console))?;
+        self.complete("run", container, arguments, Some((console, meanwhile)))?;
         let pid = vzpkg_metadata::durable::read_file(&pid_file, 16).unwrap_or_default();
         let pid = String::from_utf8_lossy(&pid).trim().parse();
         pid.map_err(|_unreadable| OciError::Refused {
@@ -464,7 +474,7 @@ mod tests {
         assert_eq!(runtime.state(&id).unwrap(), None);
         runtime.delete(&id, true).unwrap();
         let console = tempfile::tempfile().unwrap();
-        let missing = runtime.run(&id, directory.path(), console);
+        let missing = runtime.run(&id, directory.path(), console, &|| ());
         assert!(matches!(missing, Err(OciError::Spawn { .. })));
     }
 }

@@ -190,7 +190,7 @@ pub(crate) fn start(
     let row = store.db.container(id)?;
     let mut config = Config::of(&paths(context, store, id))?;
     shape(&mut config)?;
-    run(context, store, &row, &config, runtime)
+    run(context, store, &row, &config, runtime, &|| ())
 }
 
 /// As [`start`]; `None` for one that somebody else has started meanwhile.
@@ -211,7 +211,8 @@ pub(crate) fn start_unless_running(
     }
 }
 
-/// Starts the container of `row`, which nothing was left half done of. The caller holds its guard.
+/// Starts the container of `row`, which nothing was left half done of; `meanwhile` is called while the OCI runtime is at
+/// work. The caller holds its guard.
 ///
 /// # Errors
 /// As [`start`].
@@ -221,6 +222,7 @@ pub(crate) fn run(
     row: &ContainerRow,
     config: &Config,
     runtime: &dyn OciRuntime,
+    meanwhile: &(dyn Fn() + Sync),
 ) -> CommandResult<u32> {
     let (tier, lower) = lower(context, store, &row.link)?;
     let spec = StartSpec {
@@ -229,7 +231,8 @@ pub(crate) fn run(
         generation: row.generation,
         shared: Some(shared_mounts(context)),
     };
-    let started = container::start(&paths(context, store, &row.id), config, &spec, runtime);
+    let paths = paths(context, store, &row.id);
+    let started = container::start_beside(&paths, config, &spec, runtime, meanwhile);
     if let Err(ContainerError::Mount { .. }) = &started {
         // The kernel may have changed its mind since it was asked.
         rootfs::forget_probe(&store.layout.store(), &context.settings.run_directory);

@@ -36,7 +36,12 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
     // The disk is waited for while it starts.
     let started = arguments.start.then(|| {
         let runtime = containers::runtime(context)?;
-        containers::run(context, &store, &made.row, &made.config, &runtime)
+        let Made {
+            row,
+            config,
+            placed,
+        } = &made;
+        containers::run(context, &store, row, config, &runtime, &|| placed.begin())
     });
     made.placed.settle()?;
     context.printer.status(
