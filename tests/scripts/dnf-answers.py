@@ -51,9 +51,8 @@ def answer(base, specs, options):
     return sorted("%s-%s.%s" % (p.name, p.evr, p.arch) for p in base.transaction.install_set)
 
 
-def main():
-    cache, platform, repositories = sys.argv[1], sys.argv[2], sys.argv[3:]
-    bases = {}
+def requests():
+    """Each line of the input, with its specs, options, excludes and streams."""
     for line in sys.stdin:
         line = line.split("#")[0].strip()
         if not line:
@@ -63,6 +62,13 @@ def main():
         specs = [word.strip('"') for word in words if not word.startswith("--")]
         excludes = tuple(word[10:] for word in options if word.startswith("--exclude="))
         streams = tuple(word[9:] for word in options if word.startswith("--stream="))
+        yield line, specs, options, excludes, streams
+
+
+def main():
+    cache, platform, repositories = sys.argv[1], sys.argv[2], sys.argv[3:]
+    bases = {}
+    for line, specs, options, excludes, streams in requests():
         key = (excludes, streams)
         if key not in bases:
             try:
@@ -74,4 +80,5 @@ def main():
         print("\n".join(answer(base, specs, options) if base else ["!"]))
 
 
-main()
+if __name__ == "__main__":
+    main()
