@@ -45,6 +45,22 @@ impl IndexBuilder {
         }
     }
 
+    /// Takes what another builder had, all of it.
+    pub(super) fn continue_with(
+        &mut self,
+        packages: Vec<PackageRow>,
+        relations: Vec<u32>,
+        clauses: Clauses,
+        words: Words,
+        provides: Vec<(u32, ProvideRow)>,
+    ) {
+        self.packages = packages;
+        self.relations = relations;
+        self.clauses = clauses;
+        self.words = words;
+        self.provides = provides;
+    }
+
     /// Adds one package. One of another family, or with a name, version, architecture or size that no package can have,
     /// is left out and counted. A relation that cannot be parsed is kept: nothing satisfies it.
     pub fn add(&mut self, record: &PackageRecord<'_>) {

@@ -33,6 +33,12 @@ impl Clauses {
         }
     }
 
+    /// Notes the text of the relation of this number, which is the next; `None` if it has another already.
+    pub(super) fn know(&mut self, number: u32, text: &str) -> Option<()> {
+        let (found, _) = self.known.intern(text)?;
+        (found == number).then_some(())
+    }
+
     /// The number of a relation text; `None` when the numbers are used up. A text that is no relation has one too:
     /// nothing satisfies it.
     pub(super) fn number(&mut self, words: &mut Words, text: &str) -> Option<u32> {

@@ -45,6 +45,7 @@ mod builder;
 mod clauses;
 mod interner;
 mod package;
+mod resume;
 mod tables;
 #[cfg(test)]
 mod tests;

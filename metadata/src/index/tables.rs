@@ -8,7 +8,7 @@ use crate::Family;
 use crate::package::{MultiArch, PackageRecord, Priority};
 
 /// Numbered texts, one after the other in one blob.
-#[derive(Debug, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Texts {
     pub(super) bytes: Vec<u8>,
     /// Where each text begins, and where the last one ends: one more than there are texts.
@@ -51,7 +51,7 @@ impl Texts {
 }
 
 /// One package. Its relations end where those of the next package begin.
-#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct PackageRow {
     pub(super) sha256: [u8; 32],
     /// The lower 32 bits; the others are in the flags.
@@ -205,7 +205,7 @@ impl Bound {
 }
 
 /// One name that one package provides.
-#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct ProvideRow {
     pub(super) package: u32,
     /// A [`Bound`].
@@ -213,7 +213,7 @@ pub(super) struct ProvideRow {
 }
 
 /// One node of a parsed relation; its children follow it, each with all of its own.
-#[derive(Debug, Clone, Copy, Default, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, Clone, Copy, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct NodeRow {
     /// One of the constants in [`tag`].
     pub(super) tag: u8,
@@ -227,7 +227,7 @@ pub(super) struct NodeRow {
 }
 
 /// A clause that is not written in the usual way.
-#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, Clone, Copy, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct SpelledRow {
     pub(super) clause: u32,
     pub(super) text: u32,
@@ -246,7 +246,7 @@ pub(super) mod tag {
 }
 
 /// All of it.
-#[derive(Debug, Default, rkyv::Archive, rkyv::Serialize)]
+#[derive(Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(super) struct Tables {
     /// 0 deb, 1 rpm.
     pub(super) family: u8,

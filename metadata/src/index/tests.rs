@@ -247,6 +247,7 @@ fn damaged_numbers_are_harmless() {
             let Ok(index) = Index::access(&damaged) else {
                 continue;
             };
+            drop(IndexBuilder::resume(index));
             for package in index.packages().take(10) {
                 assert!(!format!("{package:?} {}", package.summary()).is_empty());
                 for (_, clause) in package.relations().take(10) {
@@ -258,4 +259,51 @@ fn damaged_numbers_are_harmless() {
             let _ = (index.by_name("zzz").count(), index.names().take(10).count());
         }
     }
+}
+
+#[test]
+fn a_builder_that_goes_on_gives_the_bytes_of_one_that_never_stopped() {
+    use RelationKind as Kind;
+    let first = [
+        record(
+            Family::Rpm,
+            "bash",
+            "5-1",
+            &[
+                (Kind::Provides, "bash = 5-1"),
+                (Kind::Depends, "(a if b)"),
+                (Kind::Depends, "x>=2"),
+                (Kind::Depends, "broken ("),
+                (Kind::File, "/usr/bin/sh"),
+            ],
+        ),
+        record(Family::Rpm, "dash", "1-1", &[(Kind::Depends, "/opt/path")]),
+    ];
+    let second = record(
+        Family::Rpm,
+        "zsh",
+        "1-1",
+        &[(Kind::Depends, "x>=2"), (Kind::Depends, "new = 1")],
+    );
+    let go_on = |builder: &mut IndexBuilder| {
+        builder.add_file(&first[0].sha256, "/opt/path");
+        builder.add_file(&first[1].sha256, "/opt/other");
+        builder.add_file(&Digest::of(b"nobody"), "/opt/third");
+        builder.add(&second);
+        builder.add_file(&second.sha256, "/opt/path");
+    };
+    let mut whole = IndexBuilder::new(Family::Rpm);
+    first.iter().for_each(|record| whole.add(record));
+    go_on(&mut whole);
+    let stopped = built(Family::Rpm, &first);
+    let mut resumed = IndexBuilder::resume(Index::access(&stopped).unwrap()).unwrap();
+    go_on(&mut resumed);
+    let (whole, resumed) = (whole.finish().unwrap(), resumed.finish().unwrap());
+    assert!(*whole == *resumed);
+    let index = Index::access(&resumed).unwrap();
+    let owners: Vec<&str> = index
+        .providers("/opt/path")
+        .map(|provider| provider.package.name())
+        .collect();
+    assert_eq!(owners, ["bash", "zsh"]);
 }

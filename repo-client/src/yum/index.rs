@@ -14,7 +14,7 @@ use crate::verify::freshness;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vzpkg_metadata::durable;
 use vzpkg_metadata::index::{self, IndexBuilder};
 use vzpkg_metadata::yum::{filelists, primary};
@@ -73,6 +73,10 @@ fn make(
     mut state: State,
     before: &dyn Fn() -> Result<(), RepositoryProblem>,
 ) -> Result<(State, MappedIndex), RepositoryProblem> {
+    let kept = Kept {
+        path: place.index_path(&state.index),
+        paths: state.paths.clone(),
+    };
     if state.filelists.is_some() {
         state.paths.extend(work.paths.wanted.iter().cloned());
     }
@@ -81,7 +85,7 @@ fn make(
     let index = if let Ok(index) = MappedIndex::open(&path) {
         index
     } else {
-        build(work, place, &state, &path)?;
+        build(work, place, &state, &path, &kept)?;
         MappedIndex::open(&path)?
     };
     extras::make(work, place, &mut state)?;
@@ -110,11 +114,27 @@ fn index_digest(state: &State) -> Digest {
     Digest::of(text.as_bytes())
 }
 
+/// The index that an earlier load made of the same metadata, perhaps with fewer paths.
+struct Kept {
+    path: PathBuf,
+    /// The paths that were looked for.
+    paths: BTreeSet<String>,
+}
+
+impl Kept {
+    /// Its builder, which spares reading `primary` again; `None` if there is no such index.
+    fn builder(&self) -> Option<IndexBuilder> {
+        let index = MappedIndex::open(&self.path).ok()?;
+        IndexBuilder::resume(index.as_index())
+    }
+}
+
 fn build(
     work: &Work<'_>,
     place: &Place,
     state: &State,
     path: &Path,
+    kept: &Kept,
 ) -> Result<(), RepositoryProblem> {
     fetch(work, place, state, "primary", &state.primary)?;
     let filelists = state.filelists.as_ref();
@@ -123,14 +143,23 @@ fn build(
         fetch(work, place, state, "filelists", named)?;
     }
     index_file::make(work.context, path, &mut || {
-        let mut builder = IndexBuilder::new(Family::Rpm);
-        read(place, &state.primary, &mut |reader| {
-            primary::scan(reader, &mut |record| builder.add(record)).map_err(YumError::from)
-        })?;
+        let resumed = kept.builder();
+        let is_new = |path: &str| resumed.is_none() || !kept.paths.contains(path);
+        let paths = state.paths.iter().map(String::as_str);
+        let paths: BTreeSet<&str> = paths.filter(|path| is_new(path)).collect();
+        let mut builder = if let Some(builder) = resumed {
+            builder
+        } else {
+            let mut builder = IndexBuilder::new(Family::Rpm);
+            read(place, &state.primary, &mut |reader| {
+                primary::scan(reader, &mut |record| builder.add(record)).map_err(YumError::from)
+            })?;
+            builder
+        };
         if let Some(named) = filelists {
             read(place, named, &mut |reader| {
                 let scanned = filelists::scan(reader, &mut |owner, path| {
-                    if state.paths.contains(path) {
+                    if paths.contains(path) {
                         builder.add_file(owner, path);
                     }
                 });
