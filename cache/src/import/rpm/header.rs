@@ -5,6 +5,7 @@
 //! read with replacement characters, names of files excepted: those stay bytes.
 
 use rpm::{IndexData, PackageMetadata};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vzpkg_metadata::RelPath;
@@ -45,6 +46,9 @@ pub enum HeaderError {
     /// The crate met something it does not expect.
     #[error("its header is damaged")]
     Damaged,
+    /// A tag that stands there twice: rpm takes the one, another reader the other.
+    #[error("its header has the tag {0} twice")]
+    Twice(u64),
     /// A source package.
     #[error("it is a source package")]
     Source,
@@ -186,9 +190,11 @@ fn append_header(file: &mut dyn Read, all: &mut Vec<u8>) -> Result<u64, HeaderEr
     Ok(INTRODUCTION as u64 + rest)
 }
 
-/// Every entry lies within the data, as rpm's own `hdrchk` has it: the crate reserves memory for what they claim.
+/// Every entry lies within the data, as rpm's own `hdrchk` has it: the crate reserves memory for what they claim. No tag
+/// comes twice.
 fn check_entries(body: &[u8], entries: u64, data: u64) -> Result<(), HeaderError> {
     let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+    let mut tags = BTreeSet::new();
     for entry in body.chunks_exact(16).take(entries) {
         let word = |at: usize| {
             let bytes = entry.get(at..at + 4).unwrap_or_default();
@@ -196,6 +202,9 @@ fn check_entries(body: &[u8], entries: u64, data: u64) -> Result<(), HeaderError
                 .iter()
                 .fold(0_u64, |word, &byte| word << 8 | u64::from(byte))
         };
+        if !tags.insert(word(0)) {
+            return Err(HeaderError::Twice(word(0)));
+        }
         let (kind, offset, count) = (word(4), word(8), word(12));
         // NULL, CHAR, INT8, INT16, INT32, INT64, STRING, BIN, STRING_ARRAY, I18NSTRING
         let width = match kind {

@@ -327,4 +327,6 @@ fn control(
 }
 
 #[cfg(test)]
+mod evil_tests;
+#[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use vzpkg_tests::rpm_writer::Rpm;
 
 /// Keeps contents by digest.
 #[derive(Debug, Default)]
-struct Kept(BTreeMap<Digest, Vec<u8>>);
+pub(super) struct Kept(pub(super) BTreeMap<Digest, Vec<u8>>);
 
 impl ContentSink for Kept {
     fn put(&mut self, content: &mut dyn Read, _size: u64) -> io::Result<Digest> {
@@ -20,20 +20,20 @@ impl ContentSink for Kept {
     }
 }
 
-fn bounds(stream: u64) -> UnpackLimits {
+pub(super) fn bounds(stream: u64) -> UnpackLimits {
     UnpackLimits {
         stream,
         entries: 1000,
     }
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<(RpmContents, Kept), RpmError> {
+pub(super) fn read_bytes(bytes: &[u8]) -> Result<(RpmContents, Kept), RpmError> {
     let mut kept = Kept::default();
     let contents = read(bytes, bounds(1 << 20), &mut kept)?;
     Ok((contents, kept))
 }
 
-fn path(text: &str) -> RelPath {
+pub(super) fn path(text: &str) -> RelPath {
     text.parse().unwrap()
 }
 
