@@ -62,7 +62,8 @@ impl Rpm {
         self.file_with(path, mode, content, "")
     }
 
-    /// A file with a directive of `%files` in front: `%config(noreplace)`, `%doc`, `%ghost`.
+    /// A file with a directive of `%files` in front: `%config(noreplace)`, `%doc`, `%ghost`; `%attr` for another owner, in
+    /// place of root and the mode.
     #[must_use]
     pub fn file_with(mut self, path: &str, mode: u32, content: &[u8], directive: &str) -> Self {
         let file = (path.into(), mode, content.into(), directive.into());
@@ -155,7 +156,10 @@ impl Rpm {
         );
         lines.push("%files".into());
         for (path, mode, _, directive) in &self.files {
-            lines.push(format!("%attr({mode:o},root,root) {directive} {path}"));
+            let owned = directive.contains("%attr");
+            let attributes = format!("%attr({mode:o},root,root) ");
+            let attributes = if owned { "" } else { attributes.as_str() };
+            lines.push(format!("{attributes}{directive} {path}"));
         }
         lines.push(String::new());
         lines.join("\n")

@@ -26,6 +26,7 @@ mod plan;
 pub mod rpm;
 mod run;
 mod scripts;
+mod shown;
 
 pub use assemble::Assembly;
 pub use backend::Backend;

@@ -1,6 +1,6 @@
 //! A distribution of our own, made with rpmbuild from this machine's rpm and shell: what the CentOS 7 packages lack. Its
-//! database is SQLite; it has file triggers, Lua, capabilities, hard links, ghosts and rich dependencies, and compressed
-//! payloads of the newer kinds. Held against what dnf installs from the same packages.
+//! database is SQLite; it has file triggers, Lua, capabilities, hard links, ghosts, users of sysusers.d and rich dependencies, and
+//! compressed payloads of the newer kinds. Held against what dnf installs from the same packages.
 
 use crate::rpm_node::{EPOCH, Node, host, installs, packages};
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use vzpkg_cache::import::Fetched;
+use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::transaction::Action;
 use vzpkg_tests::rpm_writer::Rpm;
 
@@ -35,9 +36,25 @@ fn needed(program: &str) -> BTreeSet<PathBuf> {
     libraries.chain([path]).collect()
 }
 
+/// A package of these files of this machine.
+fn with_files(mut made: Rpm, files: &BTreeSet<PathBuf>) -> Rpm {
+    made = made.arch("x86_64").define("__os_install_post", "%{nil}");
+    for path in files {
+        let content = fs::read(path).expect("a file of this machine");
+        let mode = fs::metadata(path).expect("its mode").permissions().mode() & 0o777;
+        made = made.file(path.to_str().expect("text"), mode, &content);
+    }
+    made
+}
+
+/// The programs with everything they need.
+fn programs() -> BTreeSet<PathBuf> {
+    PROGRAMS.iter().flat_map(|name| needed(name)).collect()
+}
+
 /// rpm and a shell with everything they need.
 fn tools() -> Rpm {
-    let mut files: BTreeSet<PathBuf> = PROGRAMS.iter().flat_map(|name| needed(name)).collect();
+    let mut files = programs();
     for directory in ["/usr/lib/rpm", "/usr/lib/rpm/platform/x86_64-linux"] {
         let entries = fs::read_dir(directory).expect("rpm's settings");
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -47,17 +64,11 @@ fn tools() -> Rpm {
             metadata.is_file() && metadata.permissions().mode() & 0o111 == 0
         }));
     }
-    let mut made = package("tools")
-        .arch("x86_64")
-        .define("__os_install_post", "%{nil}")
+    let made = package("tools")
         .tag("Requires(pre)", "filesystem")
-        .tag("Provides", "/bin/sh");
-    for path in files {
-        let content = fs::read(&path).expect("a file of this machine");
-        let mode = fs::metadata(&path).expect("its mode").permissions().mode() & 0o777;
-        made = made.file(path.to_str().expect("text"), mode, &content);
-    }
-    made.file("/etc/rpm/macros", 0o644, MACROS)
+        .tag("Provides", "/bin/sh")
+        .file("/etc/rpm/macros", 0o644, MACROS);
+    with_files(made, &files)
 }
 
 /// The links that a merged `/usr` has.
@@ -114,6 +125,36 @@ fn features(made: &Path) -> Vec<PathBuf> {
             .file_with("/usr/bin/set-uid", 0o4755, b"#!/bin/sh\n", "")
             .file_with("/etc/capable.conf", 0o600, b"set\n", "%config(noreplace)")
             .file_with("/var/lib/capable/state", 0o600, b"", "%ghost")
+            .build(made),
+    ]
+}
+
+/// Users made in the ways of systemd: by a scriptlet that has the lines, and by the file trigger of the program.
+fn users(made: &Path) -> Vec<PathBuf> {
+    // What the tools bring already is not brought twice.
+    let known = programs();
+    let mut files = needed("systemd-sysusers");
+    files.retain(|path| !known.contains(path));
+    let program = package("sysusers").tag("Requires(pre)", "tools").section(
+        "%transfiletriggerin -- /usr/lib/sysusers.d",
+        "systemd-sysusers",
+    );
+    let svc = "u svc - \"A service\" /var/lib/svc\n";
+    let pre = format!("systemd-sysusers --replace=/usr/lib/sysusers.d/svc.conf - <<EOF\n{svc}EOF");
+    vec![
+        with_files(program, &files).build(made),
+        package("svc")
+            .tag("Requires(pre)", "sysusers")
+            .section("%pre", &pre)
+            .file("/usr/lib/sysusers.d/svc.conf", 0o644, svc.as_bytes())
+            .file_with("/var/lib/svc/state", 0o640, b"", "%attr(0640,svc,svc)")
+            .build(made),
+        package("late")
+            .file(
+                "/usr/lib/sysusers.d/late.conf",
+                0o644,
+                b"u late - -\ng latest -\n",
+            )
             .build(made),
     ]
 }
@@ -184,6 +225,49 @@ fn privileged_a_distribution_with_sqlite_is_updated_and_reduced() {
     );
     let triggered = node.inside(&two, &["tail", "-n1", "/var/lib/triggers"]);
     assert_eq!(triggered, "/usr/share/watched/d\n");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_users_of_sysusers_have_the_ids_of_the_template() {
+    let pinned = || {
+        let mut node = Node::new();
+        let svc = Ids {
+            uid: Some(412),
+            gid: Some(413),
+        };
+        node.ids.insert("svc".into(), svc);
+        node
+    };
+    let node = pinned();
+    let made = node.place("made");
+    let mut set = distribution(&made);
+    set.extend(packages(&users(&made)));
+    let one = node.build(None, installs(set.clone()), 2);
+    let passwd = node.inside(&one, &["cat", "/etc/passwd"]);
+    assert!(
+        passwd.contains("\nsvc:x:412:413:A service:/var/lib/svc:"),
+        "{passwd}"
+    );
+    let group = node.inside(&one, &["cat", "/etc/group"]);
+    assert!(group.contains("\nsvc:x:413:"), "{group}");
+    // What nobody pinned has an id that follows from its name.
+    let hashed = |name: &str, text: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}:x:")));
+        let id: u32 = line?.split(':').next()?.parse().ok()?;
+        Some((300..=899).contains(&id))
+    };
+    assert_eq!(hashed("late", &passwd), Some(true), "{passwd}");
+    assert_eq!(hashed("latest", &group), Some(true), "{group}");
+    let tree = node.store.images.read(&one.digest).expect("a tree");
+    let state = tree.node(&"var/lib/svc/state".parse().expect("a path"));
+    let meta = &state.expect("its file").meta;
+    assert_eq!((meta.uid, meta.gid), (412, 413));
+    assert_eq!(node.inside(&one, &["rpm", "-Va"]), "");
+    let two = pinned().build(None, installs(set), 1);
+    assert_eq!(one.digest, two.digest);
 }
 
 /// Why the trees differ.

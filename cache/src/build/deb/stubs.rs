@@ -5,13 +5,9 @@
 //! `start-stop-daemon` are called by fixed paths and are scaffolding.
 
 use super::{perl, shortcuts};
-use crate::build::{Assembly, BuildError, Plan, ids};
+use crate::build::{Assembly, BuildError, Plan, shown};
 use std::fmt::Write as _;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use vzpkg_metadata::durable::FileError;
 use vzpkg_runtime::sandbox::Bind;
 
 /// Where the programs and the ids are seen.
@@ -77,7 +73,7 @@ pub(super) fn add(
             assembly.scaffold.add(path, 0o755, content);
         }
     }
-    let programs = make_directory(staging, "programs")?;
+    let programs = shown::directory(staging, "programs")?;
     let ours = [
         ("adduser", ADDUSER),
         ("addgroup", ADDUSER),
@@ -86,14 +82,14 @@ pub(super) fn add(
         ("pg_createcluster", NO_CLUSTER),
     ];
     for (name, content) in ours {
-        write(&programs, name, 0o755, content.as_bytes())?;
+        shown::file(&programs, name, 0o755, content.as_bytes())?;
     }
     for (name, content) in shortcuts::shortcuts() {
-        write(&programs, name, 0o755, content.as_bytes())?;
+        shown::file(&programs, name, 0o755, content.as_bytes())?;
     }
     if plan.base.is_none() {
         for (name, content) in perl::add(plan, assembly)? {
-            write(&programs, name, 0o755, &content)?;
+            shown::file(&programs, name, 0o755, &content)?;
         }
     }
     let (mut users, mut groups) = (String::new(), String::new());
@@ -105,42 +101,13 @@ pub(super) fn add(
             }
         }
     }
-    write(&programs, "uid.conf", 0o644, users.as_bytes())?;
-    write(&programs, "gid.conf", 0o644, groups.as_bytes())?;
+    shown::file(&programs, "uid.conf", 0o644, users.as_bytes())?;
+    shown::file(&programs, "gid.conf", 0o644, groups.as_bytes())?;
     assembly.binds.push(Bind::read_only(programs, INSIDE));
-    let pinned = ids::pinned_sysusers(plan)?;
-    if !pinned.is_empty() {
-        // These files stand before those of the same name in /usr/lib.
-        let directory = make_directory(staging, "sysusers.d")?;
-        for (name, content) in &pinned {
-            write(&directory, name, 0o644, content.as_bytes())?;
-        }
-        assembly
-            .binds
-            .push(Bind::read_only(directory, "/run/sysusers.d"));
-    }
+    let sysusers = shown::sysusers(plan, staging, "/run/sysusers.d".into())?;
+    assembly.binds.extend(sysusers);
     assembly
         .environment
         .insert("PATH".to_owned(), PATH.to_owned());
     Ok(())
-}
-
-fn make_directory(staging: &Path, name: &str) -> Result<std::path::PathBuf, FileError> {
-    let directory = staging.join(name);
-    fs::DirBuilder::new()
-        .mode(0o755)
-        .create(&directory)
-        .map_err(FileError::on("create directory", &directory))?;
-    Ok(directory)
-}
-
-fn write(directory: &Path, name: &str, mode: u32, content: &[u8]) -> Result<(), FileError> {
-    let path = directory.join(name);
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&path)
-        .and_then(|mut file| file.write_all(content))
-        .map_err(FileError::on("write", path))
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! tools     bootstrap: all packages of the transaction laid over each other, no script run; else the base   tools
 //! offer     the packages that come, unpacked already: headers as they came, contents from the store          offer, stored
-//! accounts  useradd and groupadd that know the ids of the template come first in PATH                      accounts
+//! accounts  what makes users and groups knows the ids of the template                                      accounts
 //! run       removals, then everything that comes, each in one rpm run on the target                        transaction
 //! times     install times in the database become the epoch, then rpm itself builds the database anew       database
 //! finish    database held against the lock; what Berkeley DB left to chance is zeroed                      database
@@ -62,7 +62,7 @@ impl Backend for RpmBackend {
         };
         let mut binds = vec![offer::packages(plan, staging)?];
         binds.push(database::exchange(staging)?);
-        binds.push(accounts::commands(plan, staging)?);
+        binds.extend(accounts::commands(plan, staging)?);
         let mut assembly = Assembly {
             tree,
             binds,

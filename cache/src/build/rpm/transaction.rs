@@ -3,6 +3,7 @@
 //! Every package was verified against the signed index when it was fetched and again when it was imported, so rpm need
 //! not know a key. Dependencies are left for rpm to check: an answer of the resolver that it does not accept is an error.
 
+use super::accounts::SYSUSERS_COMMAND;
 use super::offer::{self, Form};
 use super::{COMMANDS, PACKAGES, TARGET, culprit};
 use crate::build::run::failure;
@@ -79,8 +80,10 @@ fn install<'a>(
 /// rpm on the target.
 pub(super) fn rpm(arguments: &[&str]) -> Vec<String> {
     let path = format!("_install_script_path {COMMANDS}:{SCRIPT_PATH}");
-    let fixed = ["rpm", "--root", TARGET, "--define", path.as_str()];
-    let words = fixed.iter().chain(arguments);
+    let sysusers = format!("__systemd_sysusers {COMMANDS}/{SYSUSERS_COMMAND}");
+    let defines = ["--define", path.as_str(), "--define", sysusers.as_str()];
+    let fixed = ["rpm", "--root", TARGET];
+    let words = fixed.iter().chain(&defines).chain(arguments);
     words.map(|word| (*word).to_owned()).collect()
 }
 
