@@ -293,7 +293,9 @@ fn a_builder_that_goes_on_gives_the_bytes_of_one_that_never_stopped() {
         builder.add_file(&second.sha256, "/opt/path");
     };
     let mut whole = IndexBuilder::new(Family::Rpm);
-    first.iter().for_each(|record| whole.add(record));
+    for record in &first {
+        whole.add(record);
+    }
     go_on(&mut whole);
     let stopped = built(Family::Rpm, &first);
     let mut resumed = IndexBuilder::resume(Index::access(&stopped).unwrap()).unwrap();
