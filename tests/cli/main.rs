@@ -11,6 +11,7 @@
 mod bad_input;
 mod bisect;
 mod centos;
+mod centos_httpd;
 mod centos_update;
 mod changes;
 mod commit;
