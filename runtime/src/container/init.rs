@@ -1,7 +1,7 @@
 //! Which process 1 a root file system offers, and what has to be made in it before that runs.
 
 use super::beneath::{open_inside, open_root};
-use super::{Config, ContainerError, ContainerPaths};
+use super::{Config, ContainerError, ContainerPaths, clusters};
 use crate::oci::InitKind;
 use rustix::fs::{OFlags, readlinkat};
 use std::os::fd::{AsFd, AsRawFd as _};
@@ -32,7 +32,7 @@ pub(super) fn kind(paths: &ContainerPaths, config: &Config) -> Result<InitKind, 
     })
 }
 
-/// Shell lines to run in the container before process 1: keys that no version may carry.
+/// Shell lines to run in the container before process 1: keys and clusters that no version may carry.
 pub(super) fn first_start(paths: &ContainerPaths) -> Vec<String> {
     let Ok(root) = open_root(&paths.root) else {
         return Vec::new();
@@ -49,6 +49,8 @@ pub(super) fn first_start(paths: &ContainerPaths) -> Vec<String> {
     {
         lines.push("make-ssl-cert generate-default-snakeoil".to_owned());
     }
+    // A cluster of PostgreSQL has the key in its configuration.
+    lines.extend(clusters::lines(paths, &root));
     lines
 }
 

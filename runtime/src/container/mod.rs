@@ -16,6 +16,7 @@
 
 mod apply;
 mod beneath;
+mod clusters;
 pub mod config;
 mod copy;
 pub mod create;

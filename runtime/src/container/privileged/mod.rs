@@ -3,6 +3,7 @@
 //! Every test is a function of a [`Node`], and [`in_every_tier`] makes one test of it for each mount tier: what is
 //! true of a container does not depend on how the kernel shows its version.
 
+mod clusters;
 mod dead_runs;
 mod isolation;
 mod life;
