@@ -5,6 +5,7 @@
 
 use super::in_every_tier;
 use super::node::{Node, ROOT};
+use crate::container::config::Bind;
 use crate::container::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,9 +33,22 @@ const INIT: &str = "#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do sleep 86400 & wai
 
 /// A running container whose process 1 has all that a container can have.
 fn running(node: &Node, name: &str, first_id: u32) -> ContainerPaths {
+    running_with(node, name, first_id, Vec::new())
+}
+
+/// As [`running`], with something of the host inside.
+pub(super) fn running_with(
+    node: &Node,
+    name: &str,
+    first_id: u32,
+    binds: Vec<Bind>,
+) -> ContainerPaths {
     let paths = node.paths(name);
     let users = UserNamespace::Private { first_id };
-    let config = Config::new(paths.id.clone(), 0, users);
+    let config = Config {
+        binds,
+        ..Config::new(paths.id.clone(), 0, users)
+    };
     let file = |path: &str, mode, content: &str| NodeFile {
         path: path.parse::<RelPath>().unwrap(),
         mode,
@@ -53,7 +67,7 @@ fn running(node: &Node, name: &str, first_id: u32) -> ContainerPaths {
 }
 
 /// What a shell line leaves in a file of the container, whatever its exit code.
-fn says(node: &Node, paths: &ContainerPaths, line: &str) -> String {
+pub(super) fn says(node: &Node, paths: &ContainerPaths, line: &str) -> String {
     // A new name each time: an overlay does not see what is removed below it.
     let name = format!("said-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
     let said = paths.upper().join("root").join(&name);
@@ -62,8 +76,8 @@ fn says(node: &Node, paths: &ContainerPaths, line: &str) -> String {
     fs::read_to_string(said).unwrap()
 }
 
-/// Every file below a directory: content, mode, owner, times.
-fn snapshot(directory: &Path) -> BTreeMap<std::path::PathBuf, String> {
+/// Every file below a directory: content, mode, owner, times, attributes.
+pub(super) fn snapshot(directory: &Path) -> BTreeMap<std::path::PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![directory.to_owned()];
     while let Some(next) = waiting.pop() {
@@ -76,12 +90,13 @@ fn snapshot(directory: &Path) -> BTreeMap<std::path::PathBuf, String> {
                 String::new()
             };
             let what = format!(
-                "{content} {:o} {}:{} {}.{}",
+                "{content} {:o} {}:{} {}.{} {}",
                 metadata.permissions().mode(),
                 metadata.uid(),
                 metadata.gid(),
                 metadata.mtime(),
-                metadata.mtime_nsec()
+                metadata.mtime_nsec(),
+                attributes(&path, &metadata)
             );
             if metadata.is_dir() {
                 waiting.push(path.clone());
@@ -90,6 +105,19 @@ fn snapshot(directory: &Path) -> BTreeMap<std::path::PathBuf, String> {
         }
     }
     found
+}
+
+/// The names of the extended attributes of a file, and the flags of its inode.
+fn attributes(path: &Path, metadata: &fs::Metadata) -> String {
+    let mut names = [0_u8; 4096];
+    let length = rustix::fs::llistxattr(path, &mut names).unwrap();
+    let names = String::from_utf8_lossy(&names[..length]).into_owned();
+    // Links have none, and devices of the version would be opened.
+    let flags = metadata.is_file().then(|| {
+        let file = fs::File::open(path).unwrap();
+        rustix::fs::ioctl_getflags(file).map_or(0, |flags| flags.bits())
+    });
+    format!("{names:?} {flags:?}")
 }
 
 fn privileged_no_write_to_a_shared_file_changes_the_version(node: &Node) {

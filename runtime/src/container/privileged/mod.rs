@@ -11,6 +11,7 @@ mod node;
 mod relink;
 mod together;
 mod version;
+mod writes;
 
 pub(in crate::container) use node::{Node, ROOT};
 

@@ -17,9 +17,24 @@ const APPLETS: [&str; 12] = [
     "sh", "sleep", "cat", "id", "true", "kill", "chmod", "touch", "rm", "mkdir", "stat", "ln",
 ];
 
-const DIRECTORIES: [&str; 12] = [
-    "", "bin", "etc", "proc", "sys", "dev", "run", "tmp", "root", "sbin", "var", "var/lib",
+const DIRECTORIES: [&str; 13] = [
+    "",
+    "bin",
+    "etc",
+    "etc/shared",
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "root",
+    "sbin",
+    "var",
+    "var/lib",
 ];
+
+/// How many files `etc/shared` has: `00`, `01`, …
+pub(super) const SHARED: u32 = 32;
 
 /// A tree whose file `etc/release` says `release`, and the contents of its files but for busybox.
 pub(super) fn content(release: &str) -> (Tree, BTreeMap<Digest, Vec<u8>>) {
@@ -37,16 +52,25 @@ pub(super) fn content(release: &str) -> (Tree, BTreeMap<Digest, Vec<u8>>) {
             Node::symlink("busybox", time),
         );
     }
-    for (at, content) in [
-        ("etc/release", release),
-        ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
-        ("etc/changed", "of the version\n"),
-        ("etc/removed", "of the version\n"),
-    ] {
-        tree.insert(path(at), Node::file(0o644, time, content.as_bytes()));
-        bytes.insert(Digest::of(content.as_bytes()), content.as_bytes().to_vec());
+    let mut put = |at: &str, content: Vec<u8>| {
+        tree.insert(path(at), Node::file(0o644, time, &content));
+        bytes.insert(Digest::of(&content), content);
+    };
+    put("etc/release", release.as_bytes().to_vec());
+    put("etc/passwd", b"root:x:0:0::/root:/bin/sh\n".to_vec());
+    for at in ["etc/changed", "etc/removed"] {
+        put(at, b"of the version\n".to_vec());
+    }
+    for number in 0..SHARED {
+        put(&format!("etc/shared/{number:02}"), shared(number));
     }
     (tree, bytes)
+}
+
+/// The content of one of `etc/shared`, two pages.
+pub(super) fn shared(number: u32) -> Vec<u8> {
+    let line = format!("{number:02} shared by all\n").into_bytes();
+    line.into_iter().cycle().take(2 * 4096).collect()
 }
 
 fn path(text: &str) -> RelPath {
