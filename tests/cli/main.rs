@@ -17,6 +17,7 @@ mod changes;
 mod commit;
 mod copies;
 mod crash;
+mod crowd;
 mod cut_short;
 mod debian;
 mod differences;

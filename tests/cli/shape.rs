@@ -3,13 +3,13 @@
 use crate::tiny::{TEMPLATE, Tiny, wait_until};
 use std::fs;
 
-/// What the kernel says in a file of the container's group in one of these hierarchies.
-fn group_file(names: [&str; 2]) -> String {
+/// What the kernel says in a file of the container's group in one of these hierarchies; one of these names it has.
+fn group_file(container: &str, names: [&str; 2]) -> Option<String> {
     let found = ["memory", "pids", "cpu", "blkio", "unified", ""]
         .iter()
         .find_map(|hierarchy| {
             let groups = fs::read_dir(format!("/sys/fs/cgroup/{hierarchy}/vzpkg")).ok()?;
-            let ours = |name: &str| name.starts_with(&format!("shape-{}-", std::process::id()));
+            let ours = |name: &str| name.starts_with(&format!("{container}-"));
             groups
                 .flatten()
                 .filter(|group| ours(&group.file_name().to_string_lossy()))
@@ -19,7 +19,7 @@ fn group_file(names: [&str; 2]) -> String {
                         .find_map(|name| fs::read_to_string(group.path().join(name)).ok())
                 })
         });
-    found.unwrap().trim().to_owned()
+    found.map(|text| text.trim().to_owned())
 }
 
 #[test]
@@ -87,6 +87,7 @@ fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
     ])
     .ok();
 
+    let group_file = |names| group_file(&name, names).unwrap();
     let changed = set(&["--memory", "96M", "--cpus", "0.5", "--pids", "50"]);
     assert_eq!(changed.code, 0, "{changed:?}");
     let undo = format!("undo: vzpkg ct set {name} --memory max --cpus max --pids max");
@@ -148,6 +149,45 @@ fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
     );
     tiny.ct(&["restart", &name, "--timeout", "0"]).ok();
     assert_eq!(says("echo \"<$ONCE>\""), "<>\n");
+    tiny.ct(&["destroy", "--force", &name]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_rate_of_the_disk_is_the_kernels_from_the_start_on_and_changes_at_once() {
+    let tiny = Tiny::hello();
+    let name = format!("rate-{}", std::process::id());
+    let template = ["--template", TEMPLATE, "--net", "none", "--start"];
+    tiny.ct(&[&["create", &name, "--io", "20M"], &template[..]].concat())
+        .ok();
+    let rates = || {
+        let both = [
+            "blkio.throttle.read_bps_device",
+            "blkio.throttle.write_bps_device",
+        ];
+        both.map(|classic| group_file(&name, [classic, "io.max"]))
+    };
+    let are = |rate: u64| {
+        for said in rates() {
+            let said = said.expect("the kernel can limit a disk");
+            let (classic, unified) = (format!(" {rate}"), format!("rbps={rate} wbps={rate}"));
+            assert!(
+                said.ends_with(&classic) || said.contains(&unified),
+                "{said}"
+            );
+        }
+    };
+    are(20 << 20);
+    let set = |rate: &str| tiny.ct(&["set", &name, "--io", rate]);
+    let changed = set("3M");
+    assert!(changed.stderr.contains("--io 20M"), "{changed:?}");
+    changed.ok();
+    are(3 << 20);
+    tiny.ct(&["restart", &name, "--timeout", "0"]).ok();
+    are(3 << 20);
+    set("max").ok();
+    let none = [Some(String::new()), Some(String::new())];
+    assert_eq!(rates(), none);
     tiny.ct(&["destroy", "--force", &name]).ok();
 }
 

@@ -1,6 +1,7 @@
 //! Runs the binary and reads what it says.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use vzpkg_tests::env::TestEnv;
@@ -109,6 +110,12 @@ impl Drop for Site {
             );
         }
     }
+}
+
+/// What a scenario measured; shown with `--nocapture`, as `make torture` does.
+pub(crate) fn say(text: &str) {
+    let line = format!("{text}\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
 /// The folder of real packages; a scenario that needs it fails without.

@@ -5,6 +5,7 @@
 //! `VZPKG_TORTURE` says how many faults of each verb and kind: `all` for each one there is (`make torture`, hours). An
 //! ordinary run makes one of each, a different one for each kind.
 
+mod containers;
 mod fault;
 mod scene;
 mod state;
@@ -152,6 +153,12 @@ fn privileged_torture_kills() {
     scene(&tiny, &["ct", "relink", "web", "--to", "@1"], NEVER);
     let words = ["rollback", TEMPLATE, "--to", "1"];
     scene(&tiny, &words, "at @1 already");
+}
+
+#[test]
+#[ignore = "needs root: make check runs a share of it, make torture more"]
+fn privileged_torture_kills_of_containers() {
+    containers::kill(kills());
 }
 
 /// Changes a byte of the program `app`, which only one package has.

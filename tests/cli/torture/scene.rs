@@ -3,10 +3,9 @@
 use super::fault::{self, Action, Fault, KINDS};
 use super::state::{self, Snapshot};
 use crate::crash::Instants;
-use crate::support::Run;
+use crate::support::{Run, say};
 use crate::tiny::{self, Tiny};
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -136,13 +135,6 @@ after {run:?}"
 /// Whether a command did what it is for, or found that the first command has made nothing yet.
 fn is_content(run: &Run) -> bool {
     run.code == 0 || run.stderr.contains("there is no store")
-}
-
-/// Shown with `--nocapture`, as `make torture` does.
-fn say(text: &str) {
-    std::io::stdout()
-        .write_all(format!("{text}\n").as_bytes())
-        .unwrap();
 }
 
 /// Which calls of so many are disturbed, and how.
