@@ -31,6 +31,7 @@ mod mirror;
 mod peers;
 mod repair;
 mod saved_plan;
+mod services;
 mod shape;
 mod sharing;
 mod space;
