@@ -260,6 +260,8 @@ fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
         &["--cpus", "0"],
         &["--pids", "-3"],
         &["--io", "0"],
+        &["--disk", "0"],
+        &["--disk", "lots"],
         &["--env", "=x"],
         &["--env", "NAME"],
         &["--mount", "here:/there"],
@@ -275,6 +277,16 @@ fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
     let refused = create(&["--mount", &store]).fails_with(2);
     assert!(refused.contains("the store"), "{refused}");
     create(&["--mount", "/nowhere/at/all:/x"]).fails_with(1);
+    // Where the file system of the site keeps quotas, it is a shape like others.
+    let limited = create(&["--disk", "1G"]);
+    if limited.code == 0 {
+        tiny.ct(&["destroy", "web"]).ok();
+    } else {
+        let refused = limited.fails_with(1);
+        assert!(refused.contains("quotas of projects"), "{refused}");
+        assert!(refused.contains("prjquota"), "{refused}");
+        assert!(!tiny.site.root().join("private/web").exists());
+    }
     create(&[]).ok();
     for words in [
         &["set", "web", "--unset-env", "A"][..],

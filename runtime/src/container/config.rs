@@ -71,6 +71,9 @@ pub struct Limits {
     /// Bytes a second that are read from the disk of the private area, and as many that are written to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io: Option<ByteSize>,
+    /// Bytes on disk of its private area.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<ByteSize>,
 }
 
 /// What a container was asked to be.

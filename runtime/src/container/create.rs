@@ -4,7 +4,7 @@
 //! a thread, which has the last word ([`mod@super::settle`]): it takes longer than everything else together.
 
 use super::settle::{Placed, unsettled};
-use super::{Config, ContainerError, ContainerPaths};
+use super::{Config, ContainerError, ContainerPaths, quota};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -124,6 +124,8 @@ fn fill(
 ) -> Result<(), ContainerError> {
     // 0711: process 1 of a user namespace walks through here to its binds; nobody lists it.
     durable::create_directories(staging, 0o711)?;
+    quota::adopt(staging, &paths.private)?;
+    quota::limit(staging, paths, config.limits.disk)?;
     let staged = ContainerPaths {
         private: staging.to_owned(),
         ..paths.clone()

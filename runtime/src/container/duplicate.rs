@@ -5,7 +5,7 @@ use super::copy::{Treatment, copy};
 use super::create::{not_placed, staging};
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
-use super::{Config, ContainerError, ContainerPaths, leftovers, prepare};
+use super::{Config, ContainerError, ContainerPaths, leftovers, prepare, quota};
 use crate::oci::OciRuntime;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -37,6 +37,8 @@ pub fn duplicate(
     };
     let fill = || {
         durable::create_directories(&staging, 0o711)?;
+        quota::adopt(&staging, &to.private)?;
+        quota::limit(&staging, to, config.limits.disk)?;
         copy(&from.upper(), &staged.upper(), treat)?;
         prepare::copy(from, &staged)?;
         config.write(&staged.config())?;

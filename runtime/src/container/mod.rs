@@ -36,6 +36,7 @@ pub mod prepare;
 #[cfg(test)]
 mod privileged;
 pub mod processes;
+pub mod quota;
 pub mod relink;
 pub mod scan;
 pub mod set;
@@ -61,6 +62,7 @@ pub use objects::{ObjectSource, PrivateSource};
 pub use paths::ContainerPaths;
 pub use prepare::Regenerate;
 pub use processes::{ProcessInfo, processes};
+pub use quota::NoQuota;
 pub use relink::{
     Recovered, RelinkError, RelinkPlan, RelinkTools, UndoObjects, recover, undo_record,
 };

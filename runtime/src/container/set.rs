@@ -5,7 +5,7 @@
 
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
-use super::{Config, ContainerError, ContainerPaths};
+use super::{Config, ContainerError, ContainerPaths, quota};
 use crate::oci::{Disk, OciRuntime, limits};
 use std::fs;
 use std::path::PathBuf;
@@ -32,6 +32,23 @@ pub fn set(
     let _guard = ContainerGuard::take(paths)?;
     let old = Config::of(paths)?;
     let runs = state(paths, runtime)?.state != RunState::Stopped;
+    // Also of a stopped one: the kernel keeps it.
+    let area = &paths.private;
+    quota::limit(area, paths, config.limits.disk)?;
+    let changed = change(paths, &old, config, runs);
+    if changed.is_err() {
+        // The first error is the one to tell.
+        drop(quota::limit(area, paths, old.limits.disk));
+    }
+    changed
+}
+
+fn change(
+    paths: &ContainerPaths,
+    old: &Config,
+    config: &Config,
+    runs: bool,
+) -> Result<Changed, ContainerError> {
     if !runs || old.limits == config.limits {
         config.write(&paths.config())?;
         return Ok(if runs {
@@ -45,7 +62,7 @@ pub fn set(
     let done = limit(paths, config).and_then(|()| Ok(config.write(&paths.config())?));
     if done.is_err() {
         // The first error is the one to tell.
-        drop(limit(paths, &old));
+        drop(limit(paths, old));
     }
     drop(fs::remove_file(&note));
     done.map(|()| Changed::Running)

@@ -6,7 +6,9 @@
 
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
-use super::{Config, ContainerError, ContainerPaths, UserNamespace, init, leftovers, prepare};
+use super::{
+    Config, ContainerError, ContainerPaths, UserNamespace, init, leftovers, prepare, quota,
+};
 use crate::container::config::ID_COUNT;
 use crate::oci::{BundleSpec, Disk, InitKind, LimitError, OciRuntime, cgroups};
 use crate::rootfs::{self, IdMap, Lower, MountSpec, Tier};
@@ -77,6 +79,7 @@ fn launch(
     runtime: &dyn OciRuntime,
     meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
+    quota::limit(&paths.private, paths, config.limits.disk)?;
     prepare::machine_id(paths)?;
     prepare::work_directory(paths, spec.generation)?;
     if let UserNamespace::Private { first_id } = config.user_namespace {

@@ -5,6 +5,7 @@
 
 use super::Disk;
 use super::cgroups::hierarchies;
+use crate::container::NoQuota;
 use crate::container::config::Limits;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,20 @@ pub enum LimitError {
         /// The private area.
         path: PathBuf,
     },
+    /// The file system of the private area cannot limit it.
+    #[error("{}", no_quota(path, *why))]
+    NoQuota {
+        /// The private area.
+        path: PathBuf,
+        /// Why.
+        why: NoQuota,
+    },
+    /// It has more than it is to have.
+    #[error("its private area has {used} already")]
+    Full {
+        /// What it has.
+        used: ByteSize,
+    },
     /// The kernel would not have it.
     #[error("the kernel refuses the limit of {what}")]
     Refused {
@@ -47,6 +62,16 @@ pub enum LimitError {
     /// The mounts cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+fn no_quota(path: &Path, why: NoQuota) -> String {
+    let path = path.display();
+    match why {
+        NoQuota::Off => format!("the file system of `{path}` keeps no quotas of projects"),
+        NoQuota::Older => {
+            format!("`{path}` was made when its file system kept no quotas of projects")
+        }
+    }
 }
 
 /// One limit, as both kinds of hierarchy take it.
@@ -206,6 +231,7 @@ mod tests {
             milli_cpus: Some(1500),
             processes: Some(9),
             io: Some(ByteSize(4096)),
+            disk: None,
         };
         assert_eq!(
             lines(&limits, true),

@@ -6,6 +6,7 @@
 
 mod linux;
 mod process;
+pub mod quota;
 mod recording;
 
 pub use linux::Linux;

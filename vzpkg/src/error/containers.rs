@@ -3,9 +3,13 @@
 
 use super::{CommandError, Kind};
 use vzpkg_cache::changes::ResetError;
-use vzpkg_runtime::container::{ContainerError, RelinkError};
-use vzpkg_runtime::oci::OciError;
+use vzpkg_runtime::container::{ContainerError, NoQuota, RelinkError};
+use vzpkg_runtime::oci::{LimitError, OciError};
 use vzpkg_runtime::rootfs::MountError;
+
+/// What lets a file system keep quotas of projects.
+const QUOTAS_ON: &str = "ext4: tune2fs -O project -Q prjquota DEVICE while it is not mounted, then mount -o prjquota; \
+                         xfs: mount -o prjquota";
 
 impl From<MountError> for CommandError {
     fn from(error: MountError) -> Self {
@@ -37,6 +41,18 @@ impl From<ContainerError> for CommandError {
             }
             ContainerError::NeverMade(ref id) => {
                 let hint = format!("remove what is there of it: vzpkg ct destroy {id}");
+                Self::new(Kind::Unmet, error).hint(hint)
+            }
+            ContainerError::Limit {
+                source: LimitError::NoQuota { why, .. },
+                ref container,
+            } => {
+                let hint = match why {
+                    NoQuota::Off => QUOTAS_ON.to_owned(),
+                    NoQuota::Older => {
+                        format!("a copy of it can be limited: vzpkg ct clone {container} NAME")
+                    }
+                };
                 Self::new(Kind::Unmet, error).hint(hint)
             }
             ContainerError::Limit { .. } => Self::new(Kind::Unmet, error),

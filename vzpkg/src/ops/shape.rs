@@ -46,6 +46,9 @@ pub(crate) fn limit(config: &mut Config, options: &LimitOptions) -> CommandResul
     if let Some(text) = &options.io {
         limits.io = unless_max(text, |text| size("--io", text))?;
     }
+    if let Some(text) = &options.disk {
+        limits.disk = unless_max(text, |text| size("--disk", text))?;
+    }
     Ok(())
 }
 
@@ -199,7 +202,7 @@ fn checked(text: &str, source: &str, target: &str, read_only: bool) -> CommandRe
 }
 
 /// Every limit as its option writes it, without the dashes.
-pub(crate) fn limits_of(config: &Config) -> [(&'static str, String); 4] {
+pub(crate) fn limits_of(config: &Config) -> [(&'static str, String); 5] {
     let limits = &config.limits;
     let or_max = |text: Option<String>| text.unwrap_or_else(|| MAX.to_owned());
     let cpus = limits.milli_cpus.map(|thousandths| {
@@ -214,6 +217,7 @@ pub(crate) fn limits_of(config: &Config) -> [(&'static str, String); 4] {
             or_max(limits.processes.map(|count| count.to_string())),
         ),
         ("io", or_max(limits.io.map(exact))),
+        ("disk", or_max(limits.disk.map(exact))),
     ]
 }
 
@@ -331,6 +335,7 @@ mod tests {
             cpus: Some("1.250".to_owned()),
             pids: None,
             io: Some("4097".to_owned()),
+            disk: Some("2G".to_owned()),
         };
         limit(
             &mut config,
@@ -341,7 +346,7 @@ mod tests {
         )
         .unwrap();
         let written = limits_of(&config).map(|(_, text)| text);
-        assert_eq!(written, ["5M", "1.25", "max", "4097"]);
+        assert_eq!(written, ["5M", "1.25", "max", "4097", "2G"]);
         assert_eq!(exact(ByteSize(1536 << 10)), "1536K");
         assert!(limit(&mut config, &options).is_err(), "too little memory");
     }

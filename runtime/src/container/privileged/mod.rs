@@ -8,6 +8,7 @@ mod dead_runs;
 mod isolation;
 mod life;
 mod node;
+mod quota;
 mod relink;
 mod together;
 mod version;

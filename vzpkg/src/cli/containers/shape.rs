@@ -38,6 +38,9 @@ pub struct LimitOptions {
     /// Bytes a second read from the disk of its private area, and as many written: 20M, or max
     #[arg(long, value_name = "SIZE")]
     pub io: Option<String>,
+    /// Disk space of its private area, on file systems with project quotas: 10G, or max
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<String>,
 }
 
 /// Options about what a container sees of the node.
