@@ -11,13 +11,13 @@
 
 use crate::context::Context;
 use crate::error::{FetchError, TransportError};
+use crate::origin::Origin;
 use crate::retry;
 use crate::servers;
 use crate::source::FileUrl;
-use crate::transport::{Answer, Ask, Body, Failure, Pace, Stop, Validator};
+use crate::transport::{Answer, Ask, Body, Failure, Pace, Stop};
 use crate::verify::{FileCheckError, PackageKeys, verify_file};
 use rustix::fs::{Advice, fadvise};
-use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -36,6 +36,10 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Bytes beyond the furthest point so far that make an interrupted attempt count as progress.
 const PROGRESS: u64 = 256 << 10;
+
+/// Bytes of a partial file from which on it is noted where they come from, also before an attempt fails: a killed process
+/// that had fewer goes on without that, and the hash of the whole decides.
+const NOTED: u64 = 1 << 20;
 
 /// A file to be had.
 #[derive(Debug, Clone)]
@@ -134,13 +138,6 @@ struct Part<'w> {
     watch: Option<&'w dyn Watch>,
 }
 
-/// Where a partial file comes from.
-#[derive(Debug, Serialize, Deserialize)]
-struct Origin {
-    url: String,
-    validator: Validator,
-}
-
 impl<'w> Part<'w> {
     /// Opens and locks the partial file and hashes what it holds. `None` if another process had the lock and is done.
     fn open(
@@ -166,7 +163,7 @@ impl<'w> Part<'w> {
                 continue;
             };
             // The one who had the lock may have renamed or removed the file that is locked now.
-            if is_same_file(&file, &path) {
+            if let Some(length) = length_if_same(&file, &path) {
                 if item.target.exists() {
                     durable::remove_unsynced(&path)?;
                     return Ok(None);
@@ -179,7 +176,9 @@ impl<'w> Part<'w> {
                     failed: Vec::new(),
                     watch,
                 };
-                part.read_back(item)?;
+                if length > 0 {
+                    part.read_back(item)?;
+                }
                 return Ok(Some(part));
             }
         }
@@ -286,8 +285,8 @@ impl<'w> Part<'w> {
         let from = self.hasher.length();
         // A validator belongs to one address. Without one the range is asked for all the same: the hash of the whole
         // decides, and a wrong mixture costs one download.
-        let origin = (from > 0).then(|| self.origin()).flatten();
-        let origin = origin.filter(|origin| origin.url == url.to_string());
+        let origin = (from > 0).then(|| Origin::of_part(&self.path, url));
+        let origin = origin.flatten();
         let if_range = origin
             .as_ref()
             .and_then(|origin| origin.validator.for_range());
@@ -311,8 +310,7 @@ impl<'w> Part<'w> {
             self.restart().map_err(Failure::Local)?;
             context.reporter.lost(ByteSize(had));
         }
-        self.note_origin(url, &body.validator)
-            .map_err(Failure::Local)?;
+        let (validator, mut noted) = (body.validator.clone(), false);
         let limit = item.size.saturating_sub(self.hasher.length());
         let mut others = item.urls.clone();
         others.retain(|other| item.shared && !self.failed.contains(other));
@@ -327,12 +325,19 @@ impl<'w> Part<'w> {
             if let Some(watch) = watch {
                 watch.came(file, hasher.length());
             }
+            if !noted && hasher.length() >= NOTED {
+                Origin::note(path, url, &validator)?;
+                noted = true;
+            }
             context.reporter.progressed(ByteSize(chunk.len() as u64));
             Ok(())
         });
         let (received, expected) = (self.hasher.length(), item.size);
+        if drained.is_ok() && received == expected {
+            return Ok(());
+        }
+        Origin::note(&self.path, url, &body.validator).map_err(Failure::Local)?;
         let error = match drained {
-            Ok(_) if received == expected => return Ok(()),
             Ok(_) => TransportError::Short { received, expected },
             Err(Failure::Transport(error)) => error,
             Err(other) => return Err(other),
@@ -375,31 +380,8 @@ impl<'w> Part<'w> {
             .set_permissions(mode)
             .map_err(FileError::on("change the mode of", &self.path))?;
         durable::put_in_place_unsynced(&self.path, &item.target)?;
-        durable::remove_unsynced(&sibling(&item.target, ".from"))?;
+        Origin::forget(&self.path)?;
         Ok(())
-    }
-
-    fn origin_path(&self) -> PathBuf {
-        self.path.with_extension("from")
-    }
-
-    fn origin(&self) -> Option<Origin> {
-        // Only a hint: unreadable means that there is none.
-        let text = durable::read_file(&self.origin_path(), 4096).ok()?;
-        serde_json::from_slice(&text).ok()
-    }
-
-    fn note_origin(&self, url: &FileUrl, validator: &Validator) -> Result<(), FileError> {
-        if validator.is_empty() || url.remote().is_none() {
-            return durable::remove_unsynced(&self.origin_path());
-        }
-        let origin = Origin {
-            url: url.to_string(),
-            validator: validator.clone(),
-        };
-        let path = self.origin_path();
-        let text = serde_json::to_vec(&origin).unwrap_or_default();
-        fs::write(&path, text).map_err(FileError::on("write", path))
     }
 }
 
@@ -410,9 +392,9 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn is_same_file(file: &File, path: &Path) -> bool {
-    let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else {
-        return false;
-    };
-    (held.dev(), held.ino()) == (named.dev(), named.ino())
+/// The length of an open file that is still the one of this name.
+fn length_if_same(file: &File, path: &Path) -> Option<u64> {
+    let (held, named) = (file.metadata().ok()?, fs::metadata(path).ok()?);
+    let same = (held.dev(), held.ino()) == (named.dev(), named.ino());
+    same.then_some(held.len())
 }

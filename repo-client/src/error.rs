@@ -18,9 +18,9 @@ pub enum TransportError {
     /// No connection, no answer, or a broken one.
     #[error("no answer from the server")]
     Connect {
-        /// What the network said.
+        /// What the network said, without the address.
         #[source]
-        source: reqwest::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server said something else than the file.
     #[error("the server answered {status}")]

@@ -28,6 +28,7 @@ mod guard;
 mod index_file;
 pub mod mirror;
 mod options;
+mod origin;
 mod pool;
 pub mod report;
 mod repository;

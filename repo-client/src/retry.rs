@@ -26,12 +26,10 @@ pub(crate) fn over_mirrors<T>(
     if urls.is_empty() {
         return Err(FetchError::NoUrl { name: name.into() });
     }
-    if urls.iter().any(|url| url.remote().is_some()) {
-        let prepared = context.network.prepare();
-        prepared.map_err(|source| FetchError::Setup {
-            source: source.without_url(),
-        })?;
-    }
+    let prepared = context.network.prepare(urls);
+    prepared.map_err(|source| FetchError::Setup {
+        source: source.without_url(),
+    })?;
     let timeouts = context.options.timeouts;
     let mut wait = timeouts.first_wait;
     let mut mirrors: Vec<Mirror<'_>> = urls

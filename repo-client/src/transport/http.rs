@@ -1,18 +1,16 @@
-//! HTTP: one request with `reqwest`, its redirects bounded, its answer checked. Header values stay values.
+//! HTTP as `reqwest` speaks it: TLS, proxies, redirects (bounded) and every form of body. Header values stay values.
 
-use super::{Answer, Ask, Body, Validator};
+use super::head::{self, Head};
+use super::{Answer, Ask, Body, CHUNK, Validator};
 use crate::error::TransportError;
 use crate::options::ClientOptions;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{NoProxy, Proxy, redirect};
-use std::io;
+use std::io::{self, BufReader};
 
 /// Redirects that are followed for one file. Debian's own redirector needs one, a mirror list two.
 const REDIRECTS: usize = 5;
-
-/// A validator longer than this is not kept.
-const VALIDATOR_BYTES: usize = 256;
 
 /// A client that connects as the options say; never looks at the environment.
 pub(super) fn make_client(options: &ClientOptions) -> Result<Client, reqwest::Error> {
@@ -65,18 +63,8 @@ pub(super) fn open(client: &Client, ask: &Ask<'_>) -> Result<Answer, TransportEr
     let mut request = client
         .get(url.clone())
         .header(header::ACCEPT_ENCODING, "identity");
-    if ask.from > 0 {
-        request = request.header(header::RANGE, format!("bytes={}-", ask.from));
-        if let Some(value) = ask.if_range {
-            request = request.header(header::IF_RANGE, value);
-        }
-    } else if let Some(validator) = ask.unless {
-        if let Some(etag) = &validator.etag {
-            request = request.header(header::IF_NONE_MATCH, etag);
-        }
-        if let Some(modified) = &validator.modified {
-            request = request.header(header::IF_MODIFIED_SINCE, modified);
-        }
+    for (name, value) in ask.conditions() {
+        request = request.header(name, value);
     }
     let response = request.send().map_err(send_error)?;
     judge(ask, response)
@@ -92,45 +80,30 @@ fn send_error(error: reqwest::Error) -> TransportError {
     }
     // The URL may hold a password; whoever shows the error adds the address without it.
     TransportError::Connect {
-        source: error.without_url(),
+        source: error.without_url().into(),
     }
 }
 
 fn judge(ask: &Ask<'_>, response: Response) -> Result<Answer, TransportError> {
-    let status = response.status().as_u16();
-    let offset = match status {
-        200 => 0,
-        206 if ask.from > 0 => {
-            let begins = text(response.headers(), &header::CONTENT_RANGE).and_then(|range| {
-                range
-                    .strip_prefix("bytes ")?
-                    .split_once('-')?
-                    .0
-                    .parse()
-                    .ok()
-            });
-            if begins != Some(ask.from) {
-                return Err(TransportError::Status { status });
-            }
-            ask.from
-        }
-        304 if ask.unless.is_some() => return Ok(Answer::NotModified),
-        _ => return Err(TransportError::Status { status }),
-    };
-    let keep = |name| {
-        let value: Option<String> = text(response.headers(), &name).map(str::to_owned);
-        value.filter(|value| value.len() <= VALIDATOR_BYTES)
-    };
-    Ok(Answer::Body(Body {
-        offset,
-        length: text(response.headers(), &header::CONTENT_LENGTH)
-            .and_then(|text| text.parse().ok()),
+    let field = |name| text(response.headers(), &name);
+    let head = Head {
+        status: response.status().as_u16(),
+        range: field(header::CONTENT_RANGE).map(str::to_owned),
+        length: field(header::CONTENT_LENGTH).and_then(|text| text.parse().ok()),
         validator: Validator {
-            etag: keep(header::ETAG),
-            modified: keep(header::LAST_MODIFIED),
+            etag: head::kept(field(header::ETAG)),
+            modified: head::kept(field(header::LAST_MODIFIED)),
         },
-        reader: Box::new(response),
-    }))
+    };
+    Ok(match head.judge(ask)? {
+        None => Answer::NotModified,
+        Some(offset) => Answer::Body(Body {
+            offset,
+            length: head.length,
+            validator: head.validator,
+            reader: Box::new(BufReader::with_capacity(CHUNK, response)),
+        }),
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -2,30 +2,29 @@
 //!
 //! No retries and no mirrors here ([`crate::retry`]), no hashes ([`crate::download`]).
 
+mod direct;
+mod head;
 mod http;
+mod pace;
 
-use crate::clock::Clock;
 use crate::error::TransportError;
 use crate::options::ClientOptions;
-use crate::servers::Bandwidth;
 use crate::source::FileUrl;
+use direct::Direct;
+pub(crate) use pace::Pace;
 use reqwest::blocking;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use vzpkg_metadata::durable::FileError;
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 64 << 10;
-
-/// The longest stretch of a wait in which an interruption goes unseen.
-const SLICE: Duration = Duration::from_millis(100);
+/// Bytes that are read at a time, at most: a file system takes few large writes for half the cost of many small ones.
+const CHUNK: usize = 256 << 10;
 
 /// What a server said about the state of a file, to be shown to it again. Compared as text, never interpreted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +68,21 @@ impl<'a> Ask<'a> {
             unless: None,
         }
     }
+
+    /// The header lines that make it a question for a part, or for news only.
+    fn conditions(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if self.from > 0 {
+            lines.push(("range", format!("bytes={}-", self.from)));
+            lines.extend(self.if_range.map(|value| ("if-range", value.to_owned())));
+        } else if let Some(validator) = self.unless {
+            let etag = validator.etag.clone();
+            let modified = validator.modified.clone();
+            lines.extend(etag.map(|etag| ("if-none-match", etag)));
+            lines.extend(modified.map(|time| ("if-modified-since", time)));
+        }
+        lines
+    }
 }
 
 /// What came back.
@@ -87,7 +101,7 @@ pub(crate) struct Body {
     /// Bytes to come, if the server says.
     pub(crate) length: Option<u64>,
     pub(crate) validator: Validator,
-    reader: Box<dyn Read + Send>,
+    reader: Box<dyn BufRead + Send>,
 }
 
 impl fmt::Debug for Body {
@@ -142,20 +156,26 @@ impl From<TransportError> for Failure {
 #[derive(Debug)]
 pub(crate) struct Network {
     options: Arc<ClientOptions>,
+    direct: Arc<Direct>,
     client: OnceLock<blocking::Client>,
 }
 
 impl Network {
-    pub(crate) const fn new(options: Arc<ClientOptions>) -> Self {
+    pub(crate) fn new(options: Arc<ClientOptions>) -> Self {
         Self {
+            direct: Arc::new(Direct::new(&options)),
             options,
             client: OnceLock::new(),
         }
     }
 
-    /// Makes the network client now, so that a faulty proxy address or certificate store is told apart from a server
-    /// that does not answer.
-    pub(crate) fn prepare(&self) -> Result<(), reqwest::Error> {
+    /// Makes the network client now where one of these addresses needs it, so that a faulty proxy address or certificate
+    /// store is told apart from a server that does not answer.
+    pub(crate) fn prepare(&self, urls: &[FileUrl]) -> Result<(), reqwest::Error> {
+        let mut urls = urls.iter().filter_map(FileUrl::remote);
+        if urls.all(|url| self.direct.reaches(url)) {
+            return Ok(());
+        }
         self.client().map(|_| ())
     }
 
@@ -172,8 +192,13 @@ impl Network {
         if let Some(path) = ask.url.local() {
             return open_local(path, ask);
         }
+        if let Some(url) = ask.url.remote().filter(|url| self.direct.reaches(url))
+            && let Some(answer) = self.direct.open(url, ask)?
+        {
+            return Ok(answer);
+        }
         let client = self.client().map_err(|source| TransportError::Connect {
-            source: source.without_url(),
+            source: source.without_url().into(),
         })?;
         http::open(client, ask)
     }
@@ -207,98 +232,8 @@ fn open_local(path: &Path, ask: &Ask<'_>) -> Result<Answer, TransportError> {
         offset,
         length: metadata.len().checked_sub(offset),
         validator,
-        reader: Box::new(file),
+        reader: Box::new(BufReader::with_capacity(CHUNK, file)),
     }))
-}
-
-/// How fast a body must come, and how fast it may.
-#[derive(Debug)]
-pub(crate) struct Pace<'a> {
-    clock: &'a dyn Clock,
-    bandwidth: Option<&'a Bandwidth>,
-    windows: Vec<Window>,
-}
-
-/// Over each span so many bytes per second must arrive.
-#[derive(Debug)]
-struct Window {
-    span: Duration,
-    floor: u64,
-    began: Duration,
-    bytes: u64,
-}
-
-/// Over which span a server is compared with a faster one.
-const COMPARED: Duration = Duration::from_secs(2);
-
-impl<'a> Pace<'a> {
-    pub(crate) fn new(options: &'a ClientOptions) -> Self {
-        let mut pace = Self {
-            clock: options.clock.as_ref(),
-            bandwidth: options.bandwidth.as_deref(),
-            windows: Vec::new(),
-        };
-        let timeouts = options.timeouts;
-        pace.demand(timeouts.floor_window, timeouts.floor);
-        pace
-    }
-
-    /// Also so many bytes per second, for there is a server that sends more.
-    pub(crate) fn compared_with(mut self, floor: Option<u64>) -> Self {
-        // With a limit no server can show what it could do.
-        if let (Some(floor), None) = (floor, self.bandwidth) {
-            self.demand(COMPARED, floor);
-        }
-        self
-    }
-
-    fn demand(&mut self, span: Duration, floor: u64) {
-        self.windows.push(Window {
-            span,
-            floor,
-            began: self.clock.elapsed(),
-            bytes: 0,
-        });
-    }
-
-    /// Notes `bytes` more; says whether the last full windows were fast enough.
-    fn keeps_up(&mut self, bytes: u64) -> bool {
-        let now = self.clock.elapsed();
-        let windows = self.windows.iter_mut();
-        windows.fold(true, |all, window| all & window.keeps_up(bytes, now))
-    }
-
-    /// Waits until these bytes may have come. Time that is waited is not the server's.
-    fn wait(&mut self, bytes: u64, stop: &Stop) {
-        let Some(bandwidth) = self.bandwidth else {
-            return;
-        };
-        let mut left = bandwidth.take(bytes, self.clock);
-        for window in &mut self.windows {
-            window.began = window.began.saturating_add(left);
-        }
-        while !left.is_zero() && !stop.is_set() {
-            let slice = left.min(SLICE);
-            self.clock.sleep(slice);
-            left = left.saturating_sub(slice);
-        }
-    }
-}
-
-impl Window {
-    fn keeps_up(&mut self, bytes: u64, now: Duration) -> bool {
-        self.bytes = self.bytes.saturating_add(bytes);
-        let took = now.saturating_sub(self.began);
-        if took < self.span {
-            return true;
-        }
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let needed = self.floor.saturating_mul(milliseconds).div_euclid(1000);
-        let enough = self.bytes >= needed;
-        self.began = now;
-        self.bytes = 0;
-        enough
-    }
 }
 
 impl Body {
@@ -315,13 +250,12 @@ impl Body {
         if self.length.is_some_and(|length| length > limit) {
             return Err(TransportError::TooLarge { limit }.into());
         }
-        let mut buffer = vec![0_u8; CHUNK];
         loop {
             if stop.is_set() {
                 return Err(Failure::Stopped);
             }
-            let read = match self.reader.read(&mut buffer) {
-                Ok(read) => read,
+            let chunk = match self.reader.fill_buf() {
+                Ok(chunk) => chunk,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if http::is_timeout(&error) => {
                     return Err(TransportError::Stalled { received }.into());
@@ -331,17 +265,18 @@ impl Body {
                     return Err(TransportError::Interrupted { received, source }.into());
                 }
             };
-            let chunk = buffer.get(..read).unwrap_or_default();
-            if chunk.is_empty() {
+            let came = chunk.len();
+            if came == 0 {
                 break;
             }
-            received = received.saturating_add(chunk.len() as u64);
+            received = received.saturating_add(came as u64);
             if received > limit {
                 return Err(TransportError::TooLarge { limit }.into());
             }
             sink(chunk).map_err(Failure::Local)?;
-            pace.wait(chunk.len() as u64, stop);
-            if !pace.keeps_up(chunk.len() as u64) {
+            self.reader.consume(came);
+            pace.wait(came as u64, stop);
+            if !pace.keeps_up(came as u64) {
                 return Err(TransportError::Stalled { received }.into());
             }
         }
@@ -351,62 +286,5 @@ impl Body {
             }
             _ => Ok(received),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-    use std::sync::Mutex;
-
-    /// A clock that stands still until it is moved.
-    #[derive(Debug, Default)]
-    struct Moved(Mutex<Duration>);
-
-    impl Clock for Moved {
-        fn elapsed(&self) -> Duration {
-            *self.0.lock().unwrap()
-        }
-
-        fn sleep(&self, duration: Duration) {
-            *self.0.lock().unwrap() += duration;
-        }
-    }
-
-    fn options() -> ClientOptions {
-        let mut options = ClientOptions::new(PathBuf::new(), PathBuf::new(), 0);
-        options.clock = Arc::new(Moved::default());
-        options
-    }
-
-    #[test]
-    fn a_server_keeps_up_with_the_floor_and_with_a_faster_one() {
-        let options = options();
-        let second = Duration::from_secs(1);
-        for (floor, bytes, keeps_up) in [
-            (None, 5_000, true),
-            (Some(10_000), 12_000, true),
-            (Some(10_000), 5_000, false),
-        ] {
-            let mut pace = Pace::new(&options).compared_with(floor);
-            options.clock.sleep(second);
-            assert!(pace.keeps_up(bytes), "the window is not full");
-            options.clock.sleep(second);
-            assert_eq!(pace.keeps_up(bytes), keeps_up, "{floor:?} {bytes}");
-        }
-    }
-
-    #[test]
-    fn time_that_a_limit_costs_is_not_the_servers() {
-        let mut options = options();
-        options.bandwidth = Some(Arc::new(Bandwidth::new(100)));
-        let stop = Stop::new(&options.cancel);
-        let mut pace = Pace::new(&options).compared_with(Some(1 << 30));
-        for _ in 0..10 {
-            pace.wait(6000, &stop);
-            assert!(pace.keeps_up(6000), "a minute of waiting each");
-        }
-        assert!(options.clock.elapsed() >= Duration::from_mins(10));
     }
 }

@@ -233,14 +233,14 @@ fn endless_http_is_cut_at_the_signed_size() {
     assert!(kept <= wanted.package.size.0, "{kept}");
 }
 
-/// A clock on which every look takes half a minute.
+/// A clock on which every look takes a minute.
 #[derive(Debug, Default)]
 struct SlowWorld(std::sync::Mutex<Duration>);
 
 impl Clock for SlowWorld {
     fn elapsed(&self) -> Duration {
         let mut now = self.0.lock().unwrap();
-        *now += Duration::from_secs(30);
+        *now += Duration::from_mins(1);
         *now
     }
 
@@ -257,6 +257,7 @@ fn slow_mirror_is_an_error_where_there_is_no_other() {
     let wanted = bench.package(&repository, "tool");
     bench.options.clock = Arc::new(SlowWorld::default());
     bench.options.timeouts.floor = 1 << 20;
+    bench.options.timeouts.attempts = 2;
     let error = chain(&bench.client().fetch(&[wanted]).unwrap_err());
     assert!(error.contains("the server is too slow"), "{error}");
 }
