@@ -40,6 +40,19 @@ pub trait FetchReporter: Send + Sync {
     /// The batch is done or has failed.
     fn finished(&self) {}
 
+    /// Work that may take longer than a moment begins, and ends what began before; `steps` where it is known how much.
+    fn stage(&self, name: &str, steps: Option<u64>) {
+        let _ = (name, steps);
+    }
+
+    /// The stage is at `what`, so many steps further.
+    fn advanced(&self, steps: u64, what: &str) {
+        let _ = (steps, what);
+    }
+
+    /// The stage is done or has failed.
+    fn stage_finished(&self) {}
+
     /// Loading a repository begins.
     fn repository_started(&self, repository: &RepoId) {
         let _ = repository;

@@ -1,5 +1,6 @@
 //! The real data beside the project: `shared/fixtures` in a directory above it, or where `VZPKG_FIXTURES` says.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A path below the fixtures.
@@ -22,4 +23,32 @@ pub fn fixture(name: &str) -> PathBuf {
         "fixture `{name}` is missing: put shared/fixtures beside the project or set VZPKG_FIXTURES"
     );
     path
+}
+
+/// Copies real yum metadata into a directory, with a `repomd.xml` that names only what the fixtures hold.
+///
+/// # Panics
+/// Where the fixtures are no such metadata.
+pub fn real_metadata(of: &str, to: &Path) {
+    let from = fixture(&format!("repodata/{of}")).join("repodata");
+    fs::create_dir_all(to.join("repodata")).unwrap();
+    for entry in fs::read_dir(&from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join("repodata").join(path.file_name().unwrap())).unwrap();
+    }
+    let text = fs::read_to_string(from.join("repomd.xml")).unwrap();
+    let (head, rest) = text.split_once("<data ").unwrap();
+    let mut kept = head.to_owned();
+    for data in rest.split("<data ") {
+        let start = data.find("href=\"").unwrap() + "href=\"".len();
+        let length = data[start..].find('"').unwrap();
+        if to.join(&data[start..start + length]).exists() {
+            let whole = data.split("</data>").next().unwrap();
+            kept.extend(["<data ", whole, "</data>"]);
+        }
+    }
+    kept += "</repomd>\n";
+    let repomd = to.join("repodata/repomd.xml");
+    fs::remove_file(&repomd).unwrap();
+    fs::write(repomd, kept).unwrap();
 }

@@ -28,6 +28,29 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// The address of an archive in this host's own apt sources, by its last component: `debian`, `debian-security`.
+///
+/// # Panics
+/// Where there is none.
+pub fn host_archive(name: &str) -> String {
+    let folder = std::fs::read_dir("/etc/apt/sources.list.d");
+    let files = folder.into_iter().flatten().flatten();
+    let files = files.map(|entry| entry.path());
+    let files = files.chain(["/etc/apt/sources.list".into()]);
+    let text: String = files
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .collect();
+    let mut words = text.split_whitespace();
+    let end = format!("/{name}");
+    let found = words.find(|word| {
+        let is_address = word.starts_with("http");
+        is_address && word.trim_end_matches('/').ends_with(&end)
+    });
+    found
+        .unwrap_or_else(|| panic!("no archive `{name}` in this host's apt sources"))
+        .to_owned()
+}
+
 /// The time of everything that fixtures contain: 2026-01-01 00:00:00 UTC.
 pub const EPOCH: i64 = 1_767_225_600;
 

@@ -10,6 +10,7 @@ pub mod deb822;
 mod fields;
 pub mod packages;
 pub mod release;
+pub mod source_index;
 pub mod sources;
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ use crate::transport::{Stop, Validator};
 use crate::verify::freshness;
 use place::Place;
 pub(crate) use release::{Asked, Known, NewRelease};
-pub(crate) use scan::{Packed, each_package};
+pub(crate) use scan::{Packed, each_package, each_source};
 use state::State;
 use vzpkg_metadata::Arch;
 use vzpkg_metadata::durable;

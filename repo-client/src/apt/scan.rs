@@ -8,7 +8,8 @@ use crate::error::RepositoryProblem;
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
-use vzpkg_metadata::apt::packages;
+use vzpkg_metadata::apt::packages::{self, PackagesError};
+use vzpkg_metadata::apt::source_index::{self, SourceFile};
 use vzpkg_metadata::index::IndexBuilder;
 use vzpkg_metadata::limits;
 use vzpkg_metadata::package::PackageRecord;
@@ -43,12 +44,38 @@ pub(crate) fn each_package(
     packed: Packed<'_, impl Read + Send>,
     visit: &mut dyn FnMut(&PackageRecord<'_>),
 ) -> Result<(), RepositoryProblem> {
+    each_window(packed, &mut |text| {
+        let mut count: usize = 0;
+        packages::scan(text, &mut |record| {
+            visit(record);
+            count = count.saturating_add(1);
+        })?;
+        Ok(count)
+    })
+}
+
+/// Hands every file of every source package to `visit`, in order.
+pub(crate) fn each_source(
+    packed: Packed<'_, impl Read + Send>,
+    visit: &mut dyn FnMut(&SourceFile<'_>),
+) -> Result<(), RepositoryProblem> {
+    each_window(packed, &mut |text| source_index::scan(text, visit))
+}
+
+/// Reads whole paragraphs; how many there were.
+type ReadWindow<'a> = dyn FnMut(&str) -> Result<usize, PackagesError> + 'a;
+
+/// Hands all of an index to `read`, piece by piece.
+fn each_window(
+    packed: Packed<'_, impl Read + Send>,
+    read: &mut ReadWindow<'_>,
+) -> Result<(), RepositoryProblem> {
     let name = packed.name;
     let file = || crate::source::shown(name);
     let (scanned, unpacked) = thread::scope(|scope| {
         let (sender, windows) = mpsc::sync_channel(WAITING);
         let unpacking = scope.spawn(move || unpack(packed, &sender));
-        let scanned = scan(&windows, &file, visit);
+        let scanned = scan(&windows, &file, read);
         // The receiver goes before the wait: a scanner that failed takes nothing more.
         drop(windows);
         let unpacked = unpacking
@@ -96,7 +123,7 @@ fn unpack(
 fn scan(
     windows: &Receiver<Vec<u8>>,
     file: &dyn Fn() -> String,
-    visit: &mut dyn FnMut(&PackageRecord<'_>),
+    read: &mut ReadWindow<'_>,
 ) -> Result<(), RepositoryProblem> {
     let mut before: usize = 0;
     for window in windows {
@@ -104,12 +131,7 @@ fn scan(
             file: file(),
             source,
         })?;
-        let mut count: usize = 0;
-        let scanned = packages::scan(text, &mut |record| {
-            visit(record);
-            count = count.saturating_add(1);
-        });
-        scanned.map_err(|source| RepositoryProblem::Packages {
+        let count = read(text).map_err(|source| RepositoryProblem::Packages {
             file: file(),
             source: source.counted_after(before),
         })?;

@@ -3,7 +3,7 @@
 use super::asked::{Answer, New};
 use super::config::{AptUpstream, Part};
 use super::error::MirrorError;
-use super::indexed::PackageIndex;
+use super::indexed::{Names, PackageIndex};
 use super::list::{Kind, ListWriter};
 use super::record::{Checked, Root, Server};
 use super::work::{self, Job, Work};
@@ -18,6 +18,9 @@ use vzpkg_metadata::{Arch, Digest, Family};
 
 /// Forms of an index that clients ask for, the fastest to unpack first; the plain one only where there is no other.
 const FORMS: [&str; 5] = [".zst", ".gz", ".xz", ".bz2", ""];
+
+/// What stands in the place of an architecture where sources are.
+const SOURCE: &str = "source";
 
 /// One suite as a server has it now.
 #[derive(Debug)]
@@ -127,14 +130,19 @@ impl Suite {
         let release = &self.new.release;
         let mut packages = Vec::new();
         for (component, arch, stem) in package_stems(release, upstream, self.is_flat()) {
+            let names = if arch == SOURCE {
+                Names::Sources
+            } else {
+                Names::Packages
+            };
             let forms = self.fetch_forms(job, upstream, &stem, list)?;
             let Some(form) = forms.into_iter().next() else {
                 let problem = RepositoryProblem::NoIndex { component, arch };
                 return Err(work::error(&self.source.id, &self.base, problem));
             };
-            packages.push(self.package_index(job, form));
+            packages.push(self.package_index(job, form, names));
         }
-        for stem in translation_stems(release, upstream) {
+        for stem in further_stems(release, upstream) {
             self.fetch_forms(job, upstream, &stem, list)?;
         }
         Ok(packages)
@@ -224,6 +232,7 @@ impl Suite {
             shared: false,
             signed: Vec::new(),
         };
+        job.work.context.reporter.advanced(0, &item.name);
         download::download(job.work.context, job.work.stop, &item)?;
         job.list(&plain, Kind::Metadata, form.digest, form.size, list)?;
         if offered {
@@ -232,10 +241,11 @@ impl Suite {
         Ok(())
     }
 
-    fn package_index(&self, job: &Job<'_>, form: Form) -> PackageIndex {
+    fn package_index(&self, job: &Job<'_>, form: Form, names: Names) -> PackageIndex {
         let compressed = Compression::of_name(&form.name) != Compression::None;
         PackageIndex {
             family: Family::Deb,
+            names,
             path: job.work.layout.file(Kind::Metadata, &form.digest),
             open_size: if compressed {
                 form.plain
@@ -259,7 +269,7 @@ struct Form {
     plain: Option<u64>,
 }
 
-/// The `Packages` files that clients of these architectures read, each after its component and architecture (see
+/// The `Packages` and `Sources` files that clients of these architectures read, each after its component and architecture (see
 /// [`crate::apt`] about `all`).
 fn package_stems(
     release: &Release,
@@ -267,7 +277,11 @@ fn package_stems(
     flat: bool,
 ) -> Vec<(String, String, String)> {
     if flat {
-        return vec![(String::new(), String::new(), "Packages".to_owned())];
+        let mut stems = vec![(String::new(), String::new(), "Packages".to_owned())];
+        if upstream.sources {
+            stems.push((String::new(), SOURCE.to_owned(), "Sources".to_owned()));
+        }
+        return stems;
     }
     let separate_all = release.architectures.iter().any(|arch| arch == "all")
         && !release.no_separate_all.iter().any(|of| of == "Packages");
@@ -278,21 +292,36 @@ fn package_stems(
             let stem = format!("{component}/binary-{arch}/Packages");
             stems.push((component.clone(), arch.to_owned(), stem));
         }
+        if upstream.sources {
+            let stem = format!("{component}/source/Sources");
+            stems.push((component.clone(), SOURCE.to_owned(), stem));
+        }
     }
     stems
 }
 
-fn translation_stems(release: &Release, upstream: &AptUpstream) -> Vec<String> {
-    let stem =
-        |component: &String, language: &String| format!("{component}/i18n/Translation-{language}");
-    let components = upstream.components.iter();
-    let stems = components.flat_map(|component| {
+/// What clients also ask for, as far as the release has it: translations, and lists of files, of each component or, as
+/// Ubuntu has them, of all.
+fn further_stems(release: &Release, upstream: &AptUpstream) -> Vec<String> {
+    let mut stems = Vec::new();
+    for component in &upstream.components {
         let languages = upstream.languages.iter();
-        languages.map(move |language| stem(component, language))
-    });
-    let listed = |stem: &String| {
+        stems.extend(languages.map(|language| format!("{component}/i18n/Translation-{language}")));
+    }
+    if upstream.contents {
+        let places = upstream
+            .components
+            .iter()
+            .map(|component| format!("{component}/"));
+        for place in places.chain([String::new()]) {
+            let own = upstream.architectures.iter().map(Arch::as_str);
+            let own = own.chain(["all"]).chain(upstream.sources.then_some(SOURCE));
+            stems.extend(own.map(|arch| format!("{place}Contents-{arch}")));
+        }
+    }
+    stems.retain(|stem| {
         let mut forms = FORMS.iter();
         forms.any(|form| release.files.contains_key(&format!("{stem}{form}")))
-    };
-    stems.filter(listed).collect()
+    });
+    stems
 }

@@ -72,6 +72,12 @@ pub struct AptUpstream {
     pub architectures: Vec<Arch>,
     /// Whose `Translation` files are mirrored: `en` …
     pub languages: Vec<String>,
+    /// Whether the lists of files (`Contents`) are mirrored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contents: bool,
+    /// Whether source packages are mirrored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sources: bool,
 }
 
 /// A yum repository.

@@ -11,15 +11,25 @@ use crate::source::{self, UrlError};
 use crate::yum::YumError;
 use std::fs::File;
 use std::path::PathBuf;
+use vzpkg_metadata::apt::source_index::SourceFile;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::package::PackageRecord;
 use vzpkg_metadata::yum::primary;
 use vzpkg_metadata::{Family, RelPath, RepoId, limits};
 
+/// What an index names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Packages,
+    /// The files of source packages (deb).
+    Sources,
+}
+
 /// One index that is here, whole and verified.
 #[derive(Debug)]
 pub(super) struct PackageIndex {
     pub(super) family: Family,
+    pub(super) names: Names,
     /// Its name upstream: says how it is compressed.
     pub(super) name: String,
     /// Its one copy.
@@ -37,7 +47,7 @@ impl PackageIndex {
         &self,
         visit: &mut dyn FnMut(&PackageRecord<'_>) -> Result<(), MirrorError>,
     ) -> Result<(), MirrorError> {
-        let file = File::open(&self.path).map_err(FileError::on("read", &self.path))?;
+        let packed = self.packed()?;
         let mut visited = Ok(());
         let mut take = |record: &PackageRecord<'_>| {
             if visited.is_ok() {
@@ -45,8 +55,8 @@ impl PackageIndex {
             }
         };
         let scanned = match self.family {
-            Family::Deb => self.scan_deb(file, &mut take),
-            Family::Rpm => self.scan_rpm(file, &mut take),
+            Family::Deb => apt::each_package(packed, &mut take),
+            Family::Rpm => self.scan_rpm(packed.file, &mut take),
         };
         scanned.map_err(|problem| work::error(&self.repository, &self.place, problem))?;
         visited
@@ -59,6 +69,9 @@ impl PackageIndex {
         chosen: &Chosen,
         list: &mut ListWriter,
     ) -> Result<(), MirrorError> {
+        if self.names == Names::Sources {
+            return self.list_sources(job, chosen, list);
+        }
         let kind = match self.family {
             Family::Deb => Kind::Deb,
             Family::Rpm => Kind::Rpm,
@@ -80,24 +93,52 @@ impl PackageIndex {
         })
     }
 
+    fn list_sources(
+        &self,
+        job: &Job<'_>,
+        chosen: &Chosen,
+        list: &mut ListWriter,
+    ) -> Result<(), MirrorError> {
+        let mut listed = Ok(());
+        let mut add = |file: &SourceFile<'_>| {
+            let location = format!("{}/{}", file.directory, file.name);
+            // A package is counted and compared once, by the file that describes it.
+            let named = file
+                .name
+                .rsplit_once('.')
+                .is_some_and(|(_, end)| end == "dsc");
+            let package = [file.package, file.version, "source"].map(str::to_owned);
+            list.add(&Entry {
+                digest: file.sha256,
+                size: file.size,
+                kind: Kind::Source,
+                path: job.below(source::checked_location(&location)?)?,
+                package: named.then_some(package),
+                brought: chosen.has(&file.sha256),
+            })
+        };
+        let scanned = apt::each_source(self.packed()?, &mut |file| {
+            if listed.is_ok() {
+                listed = add(file);
+            }
+        });
+        scanned.map_err(|problem| work::error(&self.repository, &self.place, problem))?;
+        listed
+    }
+
+    fn packed(&self) -> Result<Packed<'_, File>, FileError> {
+        Ok(Packed {
+            name: &self.name,
+            file: File::open(&self.path).map_err(FileError::on("read", &self.path))?,
+            size: self.open_size.map(|size| size.min(limits::INDEX_BYTES)),
+        })
+    }
+
     fn path_of(&self, location: &str) -> Result<RelPath, UrlError> {
         match self.family {
             Family::Deb => source::checked_location(location),
             Family::Rpm => decoded(location),
         }
-    }
-
-    fn scan_deb(
-        &self,
-        file: File,
-        visit: &mut dyn FnMut(&PackageRecord<'_>),
-    ) -> Result<(), RepositoryProblem> {
-        let packed = Packed {
-            name: &self.name,
-            file,
-            size: self.open_size.map(|size| size.min(limits::INDEX_BYTES)),
-        };
-        apt::each_package(packed, visit)
     }
 
     fn scan_rpm(

@@ -40,6 +40,7 @@ impl Layout {
             Kind::Metadata => self.files().join(digest.to_string()),
             Kind::Deb => self.packages.join(format!("{digest}.deb")),
             Kind::Rpm => self.packages.join(format!("{digest}.rpm")),
+            Kind::Source => self.packages.join(format!("{digest}.src")),
         }
     }
 

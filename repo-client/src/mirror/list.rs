@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! vzpkg mirror list 1
-//! <sha256> <size> <m|d|r|D|R> <path>[\t<name>\t<version>\t<architecture>]
+//! <sha256> <size> <m|d|r|s|D|R|S> <path>[\t<name>\t<version>\t<architecture>]
 //! …
 //! end <files> <packages> <bytes>
 //! ```
@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Deb,
     /// An rpm package.
     Rpm,
+    /// A file of a Debian source package.
+    Source,
 }
 
 impl Kind {
@@ -45,6 +47,8 @@ impl Kind {
             (Self::Deb, false) => "D",
             (Self::Rpm, true) => "r",
             (Self::Rpm, false) => "R",
+            (Self::Source, true) => "s",
+            (Self::Source, false) => "S",
         }
     }
 
@@ -55,6 +59,8 @@ impl Kind {
             "D" => (Self::Deb, false),
             "r" => (Self::Rpm, true),
             "R" => (Self::Rpm, false),
+            "s" => (Self::Source, true),
+            "S" => (Self::Source, false),
             _ => return None,
         })
     }

@@ -16,7 +16,7 @@ use super::asked::{self, Answer, Asked, New};
 use super::config::MirrorConfig;
 use super::error::MirrorError;
 use super::fill::{self, Fetched, Trusted};
-use super::indexed::PackageIndex;
+use super::indexed::{Names, PackageIndex};
 use super::list::{ListWriter, Summary};
 use super::record::{Begun, Checked, Refs, State};
 use super::selection::Chosen;
@@ -115,7 +115,11 @@ fn update(
     // What is brought from here on stays for the next sync, should this one not come to its end.
     let earlier = refs.begun.clone().unwrap_or_default();
     refs.note_begun(work.home, Some(earlier))?;
-    let summary = list(work, config, roots)?;
+    let reporter = &work.context.reporter;
+    reporter.stage("Indexes", None);
+    let summary = list(work, config, roots);
+    reporter.stage_finished();
+    let summary = summary?;
     let begun = Begun {
         list: Some(summary.id),
     };
@@ -136,7 +140,10 @@ fn update(
         roots: roots.iter().map(Asked::root).collect(),
     };
     let state = commit(work, refs, &state, roots)?;
-    let published = publish_newest(work, refs, state.id)?;
+    reporter.stage("Publishing", None);
+    let published = publish_newest(work, refs, state.id);
+    reporter.stage_finished();
+    let published = published?;
     let checked = Checked {
         at: work.context.options.now,
         state: Some(state.id),
@@ -164,8 +171,10 @@ fn list(
         let fetched = root.fetch(work, &mut list)?;
         indexes.extend(fetched.into_iter().map(|index| (part, index)));
     }
-    let of_all: Vec<&PackageIndex> = indexes.iter().map(|(_, index)| index).collect();
-    let chosen = chosen(work, config, &of_all, &list)?;
+    let of_packages = indexes.iter().map(|(_, index)| index);
+    let of_packages = of_packages.filter(|index| index.names == Names::Packages);
+    let of_packages: Vec<&PackageIndex> = of_packages.collect();
+    let chosen = chosen(work, config, &of_packages, &list)?;
     for (part, index) in &indexes {
         index.list(&Job { work, part }, &chosen, &mut list)?;
     }

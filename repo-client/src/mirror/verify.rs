@@ -100,13 +100,19 @@ impl Mirrors {
         let threads = thread::available_parallelism().map_or(2, usize::from);
         let layout = self.layout.clone();
         let mut damage = Damage::new();
-        let mut take = |found: Option<(Stored, String)>| damage.extend(found);
+        let reporter = &self.context.reporter;
+        reporter.stage("Hashing", Some(count));
+        let mut take = |found: Option<(Stored, String)>| {
+            reporter.advanced(1, "");
+            damage.extend(found);
+        };
         let jobs = files.into_iter().map(Ok::<_, MirrorError>);
         let done = pool::stream(jobs, threads, stop, &mut take, move |file, _| {
             let (kind, digest, size) = file;
             let checked = verify_file(&layout.file(kind, &digest), &digest, size);
             Ok(checked.err().map(|problem| (file, problem.to_string())))
         });
+        reporter.stage_finished();
         done.unwrap_or(Err(FetchError::Cancelled.into()))?;
         Ok((count, damage))
     }

@@ -3,7 +3,7 @@
 use super::asked::{Answer, New};
 use super::config::{Part, YumUpstream};
 use super::error::MirrorError;
-use super::indexed::{PackageIndex, decoded};
+use super::indexed::{Names, PackageIndex, decoded};
 use super::list::{Entry, Kind, ListWriter};
 use super::record::{Checked, Root, Server};
 use super::work::{self, Job, Work};
@@ -117,6 +117,7 @@ impl Repo {
         let named = &self.new.primary;
         Ok(PackageIndex {
             family: Family::Rpm,
+            names: Names::Packages,
             name: named.location.clone(),
             path: job.work.layout.file(Kind::Metadata, &named.digest),
             open_size: named.open_size,
@@ -154,6 +155,7 @@ impl Repo {
                 shared: false,
                 signed: Vec::new(),
             };
+            job.work.context.reporter.advanced(0, &item.name);
             download::download(job.work.context, job.work.stop, &item)?;
             let path = job.below(decoded(&file.location)?)?;
             list.add(&Entry {

@@ -129,6 +129,8 @@ pub(crate) fn part(urls: &[String], key: &TestKey, languages: &[&str]) -> Part {
         components: vec!["main".into()],
         architectures: vec!["amd64".parse().unwrap()],
         languages: languages.iter().map(ToString::to_string).collect(),
+        contents: false,
+        sources: false,
     });
     let keys = vec![Pin {
         fingerprint: fingerprint(key),

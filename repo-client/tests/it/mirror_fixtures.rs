@@ -8,7 +8,7 @@ use vzpkg_repo_client::mirror::{
     MirrorConfig, MirrorError, Mirrors, Part, Pin, Repair, Selection, StateName, Synced, Trust,
     Upstream, YumUpstream,
 };
-use vzpkg_tests::fixtures::fixture;
+use vzpkg_tests::fixtures::{fixture, real_metadata};
 use vzpkg_tests::http_server::HttpServer;
 use vzpkg_tests::tools::EPOCH;
 use vzpkg_tests::yum_repo::YumRepo;
@@ -116,31 +116,6 @@ fn fixtures_two_sets_of_centos_7_are_two_states_of_one_mirror() {
     );
 }
 
-/// A copy of real metadata whose `repomd.xml` names only what the fixtures hold.
-fn metadata(of: &str, to: &Path) {
-    let from = fixture(&format!("repodata/{of}")).join("repodata");
-    fs::create_dir_all(to.join("repodata")).unwrap();
-    for entry in fs::read_dir(&from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join("repodata").join(path.file_name().unwrap())).unwrap();
-    }
-    let text = fs::read_to_string(from.join("repomd.xml")).unwrap();
-    let (head, rest) = text.split_once("<data ").unwrap();
-    let mut kept = head.to_owned();
-    for data in rest.split("<data ") {
-        let start = data.find("href=\"").unwrap() + "href=\"".len();
-        let length = data[start..].find('"').unwrap();
-        if to.join(&data[start..start + length]).exists() {
-            let whole = data.split("</data>").next().unwrap();
-            kept.extend(["<data ", whole, "</data>"]);
-        }
-    }
-    kept += "</repomd>\n";
-    let repomd = to.join("repodata/repomd.xml");
-    fs::remove_file(&repomd).unwrap();
-    fs::write(repomd, kept).unwrap();
-}
-
 #[test]
 #[ignore = "needs the real CentOS data: make check runs it"]
 fn fixtures_all_metadata_of_stream_9_is_mirrored_and_searched() {
@@ -152,7 +127,7 @@ fn fixtures_all_metadata_of_stream_9_is_mirrored_and_searched() {
         // Its dates are of its own time.
         bench.options.now = i64::from(i32::MAX);
         let root = bench.env.path("repo");
-        metadata(of, &root);
+        real_metadata(of, &root);
         let server = HttpServer::serve(&root);
         let trust = Trust {
             trusted: true,

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use vzpkg_metadata::template::{AptSource, KeyPin, KeyPlace, RepositoryLine, RepositoryOptions};
 use vzpkg_repo_client::{Client, ClientOptions, Refresh};
 use vzpkg_tests::env::TestEnv;
+use vzpkg_tests::tools::host_archive;
 
 /// Fingerprints of the archive, security and release keys of Debian 12 and 13.
 const DEBIAN: [&str; 6] = [
@@ -16,18 +17,6 @@ const DEBIAN: [&str; 6] = [
     "5E04A1E3223A19A20706E20F9904613D4CCE68C6",
     "41587F7DB8C774BCCF131416762F67A0B2C39DE4",
 ];
-
-/// The URI of the Debian archive in this machine's own apt sources.
-fn mirror() -> String {
-    let mut words = Vec::new();
-    for entry in std::fs::read_dir("/etc/apt/sources.list.d").unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        words.extend(text.split_whitespace().map(str::to_owned));
-    }
-    let mut uris = words.into_iter().filter(|word| word.starts_with("http"));
-    uris.find(|uri| uri.trim_end_matches('/').ends_with("/debian"))
-        .expect("a Debian archive in /etc/apt/sources.list.d")
-}
 
 #[test]
 #[ignore = "needs a Debian mirror: the network suite runs it"]
@@ -41,7 +30,7 @@ fn network_debian_suites_load_cold_and_warm() {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();
     let now = i64::try_from(now.as_secs()).unwrap();
-    let mirror = mirror();
+    let mirror = host_archive("debian");
     let keys: Vec<KeyPin> = DEBIAN
         .iter()
         .map(|print| KeyPin {

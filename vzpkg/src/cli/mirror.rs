@@ -89,6 +89,12 @@ pub struct MirrorAdd {
         default_value = "en"
     )]
     pub languages: Vec<String>,
+    /// Also the lists of files (`Contents`) of an apt repository, for `apt-file`
+    #[arg(long, requires = "suites")]
+    pub contents: bool,
+    /// Also the source packages of an apt repository
+    #[arg(long, requires = "suites", conflicts_with_all = ["packages", "sections", "newest"])]
+    pub sources: bool,
     /// Lists of mirrors of a yum repository, in place of URLs
     #[arg(long = "mirror-list", value_name = "URL", conflicts_with = "suites")]
     pub mirror_lists: Vec<String>,

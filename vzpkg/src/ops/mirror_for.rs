@@ -91,6 +91,8 @@ fn apt(source: &AptSource, arch: &Arch) -> Upstream {
         components: source.components.clone(),
         architectures: vec![arch.in_family(Family::Deb)],
         languages: Vec::new(),
+        contents: false,
+        sources: false,
     })
 }
 

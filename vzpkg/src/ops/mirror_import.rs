@@ -19,17 +19,35 @@ pub(crate) struct ImportedFolder {
     pub(crate) family: Family,
 }
 
+/// A folder that can be published.
+pub(crate) struct Folder {
+    place: PathBuf,
+    family: Family,
+    pub(crate) packages: Vec<FolderPackage>,
+}
+
 /// Publishes the packages of a folder, or of the one that the mirror was made of.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a folder without packages, or with those of both families; [`Kind::Verification`] for a package
-/// that cannot be read. What is published stays then.
+/// As [`read`]; what is published stays then.
 pub(crate) fn run(
     context: &Context,
     mirrors: &Mirrors,
     name: &MirrorName,
     folder: &Path,
 ) -> CommandResult<ImportedFolder> {
+    let folder = read(context, folder)?;
+    let family = folder.family;
+    let synced = mirrors.import(name, &folder.place, family, &folder.packages)?;
+    Ok(ImportedFolder { synced, family })
+}
+
+/// Reads every package of a folder.
+///
+/// # Errors
+/// [`Kind::Usage`] for a folder without packages, or with those of both families; [`Kind::Verification`] for a package
+/// that cannot be read.
+pub(crate) fn read(context: &Context, folder: &Path) -> CommandResult<Folder> {
     let folder = std::fs::canonicalize(folder);
     let folder = folder.map_err(|source| {
         let message = "the folder cannot be read";
@@ -65,8 +83,11 @@ pub(crate) fn run(
             });
         }
     }
-    let synced = mirrors.import(name, &folder, family, &packages)?;
-    Ok(ImportedFolder { synced, family })
+    Ok(Folder {
+        place: folder,
+        family,
+        packages,
+    })
 }
 
 /// Every package file below a directory; links are not followed.

@@ -230,6 +230,18 @@ impl FetchReporter for Progress {
         }
     }
 
+    fn stage(&self, name: &str, steps: Option<u64>) {
+        Self::stage(self, name, steps);
+    }
+
+    fn advanced(&self, steps: u64, what: &str) {
+        self.advance(steps, what);
+    }
+
+    fn stage_finished(&self) {
+        self.end_stage();
+    }
+
     fn repository_started(&self, repository: &RepoId) {
         self.event(&serde_json::json!({ "event": "repository", "id": repository }));
     }

@@ -37,6 +37,8 @@ pub(super) struct Demand {
     max_age: i64,
     /// The states that were looked into last, by mirror.
     lookups: Mutex<BTreeMap<MirrorName, BTreeMap<Digest, Arc<Lookup>>>>,
+    /// Held by the one who asks upstream for a newer state of a mirror: the others wait for what it brings.
+    asking: Mutex<BTreeMap<MirrorName, Arc<Mutex<()>>>>,
     /// What is being fetched, by its digest.
     transfers: Mutex<BTreeMap<Digest, Arc<Transfer>>>,
 }
@@ -65,6 +67,7 @@ impl Demand {
         Self {
             max_age,
             lookups: Mutex::new(BTreeMap::new()),
+            asking: Mutex::new(BTreeMap::new()),
             transfers: Mutex::new(BTreeMap::new()),
         }
     }
@@ -86,6 +89,14 @@ impl Demand {
             let is_fresh = refs.newest.is_some() && (0..=self.max_age).contains(&age);
             Ok(on_demand && !is_fresh)
         };
+        if !due().unwrap_or(false) {
+            return;
+        }
+        let turn = {
+            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(asking.entry(asked.mirror.clone()).or_default())
+        };
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if due().unwrap_or(false)
             && let Err(error) = mirrors.sync_one_at(&asked.mirror, now)
         {

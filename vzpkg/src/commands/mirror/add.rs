@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use vzpkg_metadata::template::Fingerprint;
 use vzpkg_metadata::{Arch, Digest, Family, durable};
 use vzpkg_repo_client::mirror::{
-    AptUpstream, MirrorConfig, Part, Pin, Selection, Trust, Upstream, YumUpstream,
+    AptUpstream, MirrorConfig, MirrorError, Part, Pin, Selection, Trust, Upstream, YumUpstream,
 };
 use vzpkg_repo_client::verify::keyring;
 
@@ -31,6 +31,9 @@ pub(super) fn run(context: &Context, arguments: &MirrorAdd) -> CommandResult {
     };
     let config = config.with_selection(selection);
     if context.settings.dry_run {
+        if mirrors.names()?.contains(&name) {
+            return Err(MirrorError::Exists(name).into());
+        }
         context
             .printer
             .status(Tone::Plain, "Would add", format_args!("mirror {name}"));
@@ -137,6 +140,8 @@ fn upstream(arguments: &MirrorAdd) -> CommandResult<Upstream> {
             .map(architecture)
             .collect::<CommandResult<_>>()?,
         languages: arguments.languages.clone(),
+        contents: arguments.contents,
+        sources: arguments.sources,
     }))
 }
 

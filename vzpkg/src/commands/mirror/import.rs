@@ -13,7 +13,9 @@ pub(super) fn run(context: &Context, arguments: &MirrorImport) -> CommandResult 
     let mirrors = mirrors::open_for_writing(context)?;
     let name = mirrors::name(&arguments.name)?;
     if context.settings.dry_run {
-        let what = format_args!("{} as mirror {name}", arguments.folder.display());
+        let folder = mirror_import::read(context, &arguments.folder)?;
+        let (count, place) = (folder.packages.len(), arguments.folder.display());
+        let what = format_args!("{count} packages of {place} as mirror {name}");
         context.printer.status(Tone::Plain, "Would import", what);
         return Ok(());
     }

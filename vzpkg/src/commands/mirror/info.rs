@@ -83,11 +83,13 @@ fn upstream(part: &Part) -> String {
                 .iter()
                 .map(vzpkg_metadata::Arch::as_str)
                 .collect();
-            let words = [
+            let mut words = vec![
                 apt.suites.join(","),
                 apt.components.join(","),
                 archs.join(","),
             ];
+            words.extend(apt.sources.then(|| "sources".to_owned()));
+            words.extend(apt.contents.then(|| "contents".to_owned()));
             words.join(" ")
         }
         Upstream::Yum(yum) => yum.mirror_lists.join(" "),

@@ -28,12 +28,6 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
         context.printer.note(help);
         return Ok(());
     }
-    if context.settings.dry_run {
-        for name in &names {
-            context.printer.status(Tone::Plain, "Would sync", name);
-        }
-        return Ok(());
-    }
     let mut documents = Vec::new();
     let mut first: Option<Kind> = None;
     let mut ended = |name: &MirrorName, result: CommandResult<Synced>| match result {
@@ -47,6 +41,15 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
             first.get_or_insert(error.kind);
         }
     };
+    if context.settings.dry_run {
+        for name in &names {
+            match mirrors.info(name) {
+                Ok(_) => context.printer.status(Tone::Plain, "Would sync", name),
+                Err(error) => ended(name, Err(error.into())),
+            }
+        }
+        return first.map_or(Ok(()), |kind| Err(CommandError::silent(kind)));
+    }
     let mut upstream = Vec::new();
     for name in names {
         match mirrors.folder_of(&name) {

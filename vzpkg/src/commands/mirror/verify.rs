@@ -6,7 +6,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::mirrors;
 use crate::output::Tone;
 use vzpkg_metadata::MirrorName;
-use vzpkg_repo_client::mirror::{Mirrors, Repair};
+use vzpkg_repo_client::mirror::{Repair, Verified};
 
 pub(super) fn run(context: &Context, arguments: &MirrorVerify) -> CommandResult {
     let (mirrors, repair) = if arguments.repair && !context.settings.dry_run {
@@ -15,18 +15,32 @@ pub(super) fn run(context: &Context, arguments: &MirrorVerify) -> CommandResult 
         (mirrors::open(context), Repair::No)
     };
     let names = mirrors::chosen(&mirrors, &arguments.names)?;
-    for_each(context, names, |name| {
-        verify(context, &mirrors, &name, repair)
+    let mut documents = Vec::new();
+    let ended = for_each(context, names, |name| {
+        let verified = mirrors.verify(&name, repair)?;
+        documents.push(document(&name, &verified));
+        tell(context, &name, repair, &verified)
+    });
+    if context.printer.is_json() {
+        let value = serde_json::json!({ "mirrors": documents });
+        context.printer.json("mirror-verify", value);
+    }
+    ended
+}
+
+fn document(name: &MirrorName, verified: &Verified) -> serde_json::Value {
+    serde_json::json!({
+        "name": name, "files": verified.files, "damaged": verified.damaged, "repaired": verified.repaired,
+        "failed": verified.failed,
     })
 }
 
-fn verify(
+fn tell(
     context: &Context,
-    mirrors: &Mirrors,
     name: &MirrorName,
     repair: Repair,
+    verified: &Verified,
 ) -> CommandResult {
-    let verified = mirrors.verify(name, repair)?;
     for damage in &verified.damaged {
         context.printer.warning(format_args!("{name}: {damage}"));
     }
