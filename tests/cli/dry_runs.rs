@@ -49,6 +49,37 @@ fn privileged_a_mirror_that_was_never_synced_has_nothing_to_keep_or_go_back_to()
 
 #[test]
 #[ignore = "needs root: make check runs it"]
+fn privileged_mirror_verbs_that_would_fail_fail_when_they_are_tried() {
+    let site = Site::new();
+    let url = format!("file://{}", site.path("nowhere").display());
+    let add = [
+        "mirror",
+        "add",
+        "m",
+        &url,
+        "--suites",
+        "stable",
+        "--trusted",
+    ];
+    site.vzpkg(&add).ok();
+    let missing = site.path("missing");
+    for words in [
+        &add[..],
+        &["mirror", "import", "own", missing.to_str().unwrap()],
+        &["mirror", "sync", "other"],
+        &["mirror", "remove", "other"],
+        &["mirror", "verify", "other"],
+        &["mirror", "use", "other"],
+    ] {
+        let real = site.vzpkg(words);
+        let tried = site.vzpkg(&[words, &["--dry-run"]].concat());
+        assert_ne!(real.code, 0, "{words:?}");
+        assert_eq!((tried.code, tried.stderr), (real.code, real.stderr));
+    }
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
 fn privileged_asking_for_metadata_can_be_tried_without_asking() {
     let mut tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
     tiny.create();

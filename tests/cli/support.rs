@@ -120,17 +120,7 @@ pub(crate) fn say(text: &str) {
 
 /// The folder of real packages; a scenario that needs it fails without.
 pub(crate) fn fixtures() -> PathBuf {
-    let named = std::env::vars_os()
-        .find(|(name, _)| name == "VZPKG_FIXTURES")
-        .map(|(_, path)| PathBuf::from(path));
-    let path = named
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"));
-    assert!(
-        path.is_dir(),
-        "real packages are expected in {}; name another place with VZPKG_FIXTURES",
-        path.display()
-    );
-    path.canonicalize().unwrap()
+    vzpkg_tests::fixtures::fixture("").canonicalize().unwrap()
 }
 
 /// Mount points below `root` in this mount namespace.

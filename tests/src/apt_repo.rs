@@ -53,6 +53,8 @@ pub struct Suite {
     pub extra: Vec<String>,
     /// Component → its packages; filled by [`SuiteEditor::add`].
     pub packages: BTreeMap<String, Vec<Package>>,
+    /// More indexes, by their names without an ending (`main/source/Sources`), with their texts.
+    pub further: BTreeMap<String, String>,
 }
 
 /// One package of an index.
@@ -94,6 +96,7 @@ impl AptRepo {
             signature: Signature::Inline,
             extra: Vec::new(),
             packages: BTreeMap::new(),
+            further: BTreeMap::new(),
         });
         SuiteEditor {
             root: &self.root,
@@ -215,25 +218,33 @@ impl Suite {
         for (component, packages) in &self.packages {
             for arch in &self.architectures {
                 let text = index_text(packages, arch);
-                let place = format!("{component}/binary-{arch}");
-                // The plain file is listed even where it does not exist, as Debian does.
-                table.push_str(&table_line(&format!("{place}/Packages"), text.as_bytes()));
-                for compression in &self.compressions {
-                    let bytes = compress(text.as_bytes(), compression);
-                    let dot = if compression.is_empty() { "" } else { "." };
-                    let file = format!("{place}/Packages{dot}{compression}");
-                    write(&directory.join(&file), &bytes);
-                    if !compression.is_empty() {
-                        table.push_str(&table_line(&file, &bytes));
-                    }
-                    if self.by_hash {
-                        let by_hash = format!("{place}/by-hash/SHA256/{}", sha256(&bytes));
-                        write(&directory.join(by_hash), &bytes);
-                    }
-                }
+                let index = format!("{component}/binary-{arch}/Packages");
+                self.write_index(directory, &index, &text, &mut table);
             }
         }
+        for (index, text) in &self.further {
+            self.write_index(directory, index, text, &mut table);
+        }
         self.release_text(name, &table)
+    }
+
+    fn write_index(&self, directory: &Path, index: &str, text: &str, table: &mut String) {
+        // The plain file is listed even where it does not exist, as Debian does.
+        table.push_str(&table_line(index, text.as_bytes()));
+        let place = index.rsplit_once('/').map_or("", |(place, _)| place);
+        for compression in &self.compressions {
+            let bytes = compress(text.as_bytes(), compression);
+            let dot = if compression.is_empty() { "" } else { "." };
+            let file = format!("{index}{dot}{compression}");
+            write(&directory.join(&file), &bytes);
+            if !compression.is_empty() {
+                table.push_str(&table_line(&file, &bytes));
+            }
+            if self.by_hash {
+                let by_hash = format!("{place}/by-hash/SHA256/{}", sha256(&bytes));
+                write(&directory.join(by_hash), &bytes);
+            }
+        }
     }
 
     fn release_text(&self, name: &str, table: &str) -> String {

@@ -1,14 +1,18 @@
 //! Mirrors through the command: killed at random instants, and read by the distributions' own package managers.
 
+mod centos;
+mod debian;
 mod import;
+mod on_demand;
 mod serving;
+mod sources;
 mod templates;
 
 use crate::crash::Instants;
 use crate::support::Site;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use vzpkg_tests::apt_repo::AptRepo;
@@ -48,23 +52,17 @@ impl Upstream {
     }
 
     fn add_mirror(&self, site: &Site) {
+        self.add_mirror_with(site, &[]);
+    }
+
+    fn add_mirror_with(&self, site: &Site, more: &[&str]) {
         let keyring = site.path("archive.asc");
         fs::write(&keyring, self.key.armored()).unwrap();
         let keyring = keyring.to_str().unwrap();
         let url = self.server.url();
-        site.vzpkg(&[
-            "mirror",
-            "add",
-            "m",
-            &url,
-            "--suites",
-            "stable",
-            "--arch",
-            "amd64",
-            "--keyring",
-            keyring,
-        ])
-        .ok();
+        let words = ["mirror", "add", "m", &url, "--suites", "stable"];
+        let words = [&words[..], &["--arch", "amd64", "--keyring", keyring], more];
+        site.vzpkg(&words.concat()).ok();
     }
 }
 
@@ -163,8 +161,17 @@ struct Server {
 
 impl Server {
     fn new(site: &Site) -> Self {
+        Self::with(site, &[])
+    }
+
+    fn with(site: &Site, more: &[&str]) -> Self {
+        Self::at(site, "127.0.0.1:0", more)
+    }
+
+    fn at(site: &Site, address: &str, more: &[&str]) -> Self {
+        let words = ["mirror", "serve", "--listen", address];
         let mut child = site
-            .command(&["mirror", "serve", "--listen", "127.0.0.1:0"])
+            .command(&[&words[..], more].concat())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -202,6 +209,10 @@ fn run(command: &mut Command) -> String {
 
 /// `apt-get` with lists, cache and sources of its own.
 fn apt(directory: &Path, words: &[&str]) -> String {
+    run(&mut apt_command(directory, words))
+}
+
+fn apt_command(directory: &Path, words: &[&str]) -> Command {
     let state = directory.join("apt");
     for part in [
         "lists/partial",
@@ -212,28 +223,37 @@ fn apt(directory: &Path, words: &[&str]) -> String {
         fs::create_dir_all(state.join(part)).unwrap();
     }
     fs::write(state.join("status"), "").unwrap();
-    let option = |name: &str, place: &str| format!("{name}={}", state.join(place).display());
-    run(Command::new("apt-get")
+    // Read before everything else, so that nothing of the host's own configuration is.
+    let place = state.display();
+    let text = format!(
+        "Dir::Etc \"{place}/etc\"; Dir::Etc::parts \"apt.conf.d\"; Dir::Etc::main \"none\";\n\
+         Dir::Etc::sourcelist \"{place}/sources.list\"; Dir::Etc::sourceparts \"-\";\n\
+         Dir::State::lists \"{place}/lists\"; Dir::State::status \"{place}/status\"; Dir::Cache \"{place}/cache\";\n\
+         Acquire::Languages \"none\"; APT::Sandbox::User \"root\"; APT::Architecture \"amd64\";\n\
+         Debug::Acquire::http \"true\";\n"
+    );
+    let configuration = state.join("apt.conf");
+    fs::write(&configuration, text).unwrap();
+    let mut command = Command::new("apt-get");
+    command
         .current_dir(directory)
-        .args(["-q", "-o", &option("Dir::State::lists", "lists")])
-        .args(["-o", &option("Dir::State::status", "status")])
-        .args(["-o", &option("Dir::Cache", "cache")])
-        .args(["-o", &option("Dir::Etc", "etc")])
-        .args(["-o", &option("Dir::Etc::sourcelist", "sources.list")])
-        .args([
-            "-o",
-            "Dir::Etc::sourceparts=-",
-            "-o",
-            "Acquire::Languages=none",
-        ])
-        .args([
-            "-o",
-            "APT::Sandbox::User=root",
-            "-o",
-            "Debug::Acquire::http=true",
-        ])
-        .args(["-o", "APT::Architecture=amd64"])
-        .args(words))
+        .env("APT_CONFIG", configuration)
+        .arg("-q")
+        .args(words);
+    command
+}
+
+/// A client of its own that reads suite `stable` of the mirror at this server.
+fn apt_client(site: &Site, name: &str, server: &str) -> PathBuf {
+    let client = site.path(name);
+    fs::create_dir_all(client.join("apt")).unwrap();
+    let keyring = site.path("archive.asc");
+    let line = format!(
+        "deb [signed-by={}] {server}/m stable main\n",
+        keyring.display()
+    );
+    fs::write(client.join("apt/sources.list"), line).unwrap();
+    client
 }
 
 #[test]
@@ -244,14 +264,7 @@ fn privileged_real_apt_reads_a_mirror_by_hash() {
     upstream.add_mirror(&site);
     site.vzpkg(&["mirror", "sync", "m"]).ok();
     let server = Server::new(&site);
-    let (url, keyring) = (&server.url, site.path("archive.asc"));
-    let client = site.path("client");
-    fs::create_dir_all(client.join("apt")).unwrap();
-    let line = format!(
-        "deb [signed-by={}] {url}/m stable main\n",
-        keyring.display()
-    );
-    fs::write(client.join("apt/sources.list"), line).unwrap();
+    let client = apt_client(&site, "client", &server.url);
     let update = apt(&client, &["update"]);
     assert!(update.contains("/by-hash/SHA256/"), "{update}");
     apt(&client, &["download", "p0", "p1"]);
@@ -266,10 +279,16 @@ fn privileged_real_apt_reads_a_mirror_by_hash() {
 
 /// `dnf` with everything of its own below `client`, and one repository, whose metadata this key signs.
 fn dnf(client: &Path, url: &str, key: &Path, words: &[&str]) -> String {
+    dnf_trusting(client, url, ["repo_gpgcheck=1", "gpgcheck=0"], key, words)
+}
+
+/// The same with other rules of what the key must sign.
+fn dnf_trusting(client: &Path, url: &str, rules: [&str; 2], key: &Path, words: &[&str]) -> String {
     fs::create_dir_all(client.join("repos")).unwrap();
     fs::create_dir_all(client.join("log")).unwrap();
     let text = format!(
-        "[m]\nname=m\nbaseurl={url}\nrepo_gpgcheck=1\ngpgcheck=0\ngpgkey=file://{}\nmetadata_expire=0\n",
+        "[m]\nname=m\nbaseurl={url}\n{}\ngpgkey=file://{}\nmetadata_expire=0\n",
+        rules.join("\n"),
         key.display()
     );
     fs::write(client.join("repos/m.repo"), text).unwrap();

@@ -1,6 +1,6 @@
 //! Every state of a mirror as real clients see it, through nginx on the published folder and through our own server.
 
-use super::{Server, Upstream, apt, dnf};
+use super::{Server, Upstream, apt, apt_client, dnf};
 use crate::support::Site;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -14,14 +14,14 @@ use vzpkg_tests::rpm_writer::Rpm;
 use vzpkg_tests::tools::{DAY, EPOCH};
 use vzpkg_tests::yum_repo::YumRepo;
 
-/// nginx that serves `/m/` from what the mirror publishes, until it is dropped.
-struct Nginx {
+/// nginx that serves what each mirror publishes below `/NAME/`, until it is dropped.
+pub(super) struct Nginx {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Nginx {
-    fn new(site: &Site) -> Self {
+    pub(super) fn new(site: &Site) -> Self {
         let directory = site.path("nginx");
         fs::create_dir_all(&directory).unwrap();
         let port = {
@@ -29,14 +29,14 @@ impl Nginx {
             listener.local_addr().unwrap().port()
         };
         let place = directory.display();
-        let published = site.root().join("mirror/m/published");
+        let mirrors = site.root().join("mirror");
         let text = format!(
             "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\n\
              events {{}}\n\
              http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b;\n\
              fastcgi_temp_path {place}/c; uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;\n\
-             server {{ listen 127.0.0.1:{port}; location /m/ {{ alias {}/; }} }} }}\n",
-            published.display()
+             server {{ listen 127.0.0.1:{port}; location ~ ^/([a-z]+)/(.+)$ {{ alias {}/$1/published/$2; }} }} }}\n",
+            mirrors.display()
         );
         let configuration = directory.join("nginx.conf");
         fs::write(&configuration, text).unwrap();
@@ -93,15 +93,7 @@ fn privileged_real_apt_reads_every_state_through_nginx() {
     upstream.add_mirror(&site);
     site.vzpkg(&["mirror", "sync", "m"]).ok();
     let nginx = Nginx::new(&site);
-    let client = site.path("client");
-    fs::create_dir_all(client.join("apt")).unwrap();
-    let keyring = site.path("archive.asc");
-    let line = format!(
-        "deb [signed-by={}] {}/m stable main\n",
-        keyring.display(),
-        nginx.url
-    );
-    fs::write(client.join("apt/sources.list"), line).unwrap();
+    let client = apt_client(&site, "client", &nginx.url);
     assert_eq!(offered(&client), "1.0");
     site.vzpkg(&["mirror", "snapshot", "m", "--as", "first"])
         .ok();
