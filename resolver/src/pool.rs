@@ -8,8 +8,9 @@
 use crate::policy::{self, Exclusion, Rulebook};
 use crate::request::{Installed, Repository};
 use indexmap::{IndexMap, IndexSet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use vzpkg_metadata::dependency::Constraint;
 use vzpkg_metadata::index::{Index, IndexedPackage};
 use vzpkg_metadata::{Arch, Family};
 
@@ -127,7 +128,13 @@ pub(crate) struct Pool<'a> {
     conditions: IndexSet<Condition>,
     pub(crate) clauses: IndexMap<(usize, u32), Rc<Vec<Need>>>,
     rules: IndexMap<Solvable, Rc<Rules>>,
+    /// Made when somebody first asks who obsoletes something.
+    pub(crate) obsoletes: Option<Obsoletes<'a>>,
 }
+
+/// By name: the packages that obsolete it, with their source, and in which versions.
+pub(crate) type Obsoletes<'a> =
+    BTreeMap<&'a str, Vec<(usize, IndexedPackage<'a>, Option<Constraint<'a>>)>>;
 
 impl<'a> Pool<'a> {
     /// A pool over `repositories`, best first, and what is installed.
@@ -177,6 +184,7 @@ impl<'a> Pool<'a> {
             conditions: IndexSet::new(),
             clauses: IndexMap::new(),
             rules: IndexMap::new(),
+            obsoletes: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! What a user writes to name packages, and which packages that means.
 
 use crate::policy::{self, Pin, Rulebook};
-use crate::pool::{Group, Name, Pool, Solvable};
+use crate::pool::{Group, Name, Obsoletes, Pool, Solvable, Source};
 use crate::request::ResolveError;
 use std::collections::{BTreeMap, BTreeSet};
-use vzpkg_metadata::dependency::{Atom, Expression};
+use vzpkg_metadata::dependency::{Atom, Constraint, Expression};
 use vzpkg_metadata::package::RelationKind;
 use vzpkg_metadata::{Family, glob, version};
 
@@ -300,27 +300,36 @@ impl<'a> Pool<'a> {
         let Some(target) = self.package(old) else {
             return Vec::new();
         };
-        let mut found = Vec::new();
-        for (number, source) in self.sources.iter().enumerate() {
-            let obsoletes = RelationKind::Obsoletes;
-            for (package, clause) in source.index.relations_to(obsoletes, target.name()) {
-                let Some(Expression::Atom(atom)) = clause.expression() else {
-                    continue;
-                };
-                let wanted = atom.constraint.as_ref();
-                let hit = package.name() != target.name()
-                    && wanted.is_none_or(|wanted| wanted.allows(Family::Rpm, target.version()));
-                if hit {
-                    found.push((number, package));
-                }
-            }
-        }
+        let sources = &self.sources;
+        let obsoletes = self.obsoletes.get_or_insert_with(|| obsoletes(sources));
+        let to_it = obsoletes.get(target.name()).into_iter().flatten();
+        let hits = to_it.filter(|(_, package, wanted)| {
+            let allows = |wanted: &Constraint<'_>| wanted.allows(Family::Rpm, target.version());
+            package.name() != target.name() && wanted.as_ref().is_none_or(allows)
+        });
+        let mut found: Vec<_> = hits
+            .map(|(source, package, _)| (*source, *package))
+            .collect();
         found.sort_by(|(_, a), (_, b)| {
             let by_name = a.name().cmp(b.name());
             by_name.then_with(|| policy::preference(Family::Rpm, a, b))
         });
         found
     }
+}
+
+/// Everything that is obsoleted by name. One pass over the relations, where an update asks for every installed package.
+fn obsoletes<'a>(sources: &[Source<'a>]) -> Obsoletes<'a> {
+    let mut found = Obsoletes::new();
+    for (number, source) in sources.iter().enumerate() {
+        for (package, clause) in source.index.with_relation(RelationKind::Obsoletes) {
+            if let Some(Expression::Atom(atom)) = clause.expression() {
+                let entry = (number, package, atom.constraint);
+                found.entry(atom.name).or_default().push(entry);
+            }
+        }
+    }
+    found
 }
 
 /// The members that `keep` accepts; those that may be chosen, unless there are none.

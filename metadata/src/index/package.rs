@@ -166,13 +166,6 @@ impl<'a> Clause<'a> {
         Self { index, id }
     }
 
-    /// The number of the name that it names, if it is one atom.
-    pub(super) fn only_name(self) -> Option<u32> {
-        let first = self.index.tables.clauses.get(self.id as usize)?;
-        let row = self.index.tables.nodes.get(first.to_native() as usize)?;
-        (row.tag == tag::ATOM).then(|| row.name.to_native())
-    }
-
     /// Its number in the index: equal texts have equal numbers.
     pub const fn id(self) -> u32 {
         self.id

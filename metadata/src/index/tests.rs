@@ -153,7 +153,7 @@ fn packages_that_cannot_be_named_are_left_out() {
 }
 
 #[test]
-fn relations_to_a_name_are_those_that_name_nothing_else() {
+fn relations_of_a_kind_come_with_the_packages_that_have_them() {
     use RelationKind as Kind;
     let bytes = built(
         Family::Rpm,
@@ -176,16 +176,33 @@ fn relations_to_a_name_are_those_that_name_nothing_else() {
         ],
     );
     let index = Index::access(&bytes).unwrap();
-    let to = |kind, name| -> Vec<String> {
-        let found = index.relations_to(kind, name);
+    let of = |kind| -> Vec<String> {
+        let found = index.with_relation(kind);
         found
             .map(|(package, clause)| format!("{}: {}", package.name(), clause.text()))
             .collect()
     };
-    assert_eq!(to(Kind::Obsoletes, "old"), ["a: old < 2", "c: old"]);
-    assert_eq!(to(Kind::Depends, "old"), ["a: old"]);
-    assert_eq!(to(Kind::Conflicts, "old"), [""; 0]);
-    assert_eq!(to(Kind::Obsoletes, "unknown"), [""; 0]);
+    assert_eq!(
+        of(Kind::Obsoletes),
+        ["a: other < 3", "a: old < 2", "b: (old or x)", "c: old"]
+    );
+    assert_eq!(of(Kind::Depends), ["a: old"]);
+    assert_eq!(of(Kind::Conflicts), [""; 0]);
+}
+
+#[test]
+fn paths_are_those_names_that_begin_as_one() {
+    use RelationKind as Kind;
+    let relations = [
+        (Kind::File, "/usr/bin/a"),
+        (Kind::Depends, "/bin/sh"),
+        (Kind::Depends, "(/opt/x if b)"),
+        (Kind::Provides, "lib/x"),
+    ];
+    let bytes = built(Family::Rpm, &[record(Family::Rpm, "a", "1", &relations)]);
+    let mut paths: Vec<&str> = Index::access(&bytes).unwrap().paths().collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/bin/sh", "/opt/x", "/usr/bin/a"]);
 }
 
 #[test]
@@ -255,7 +272,8 @@ fn damaged_numbers_are_harmless() {
                 }
             }
             let _ = (index.by_name("a").count(), index.providers("v").count());
-            let _ = index.relations_to(RelationKind::Depends, "b").count();
+            let _ = index.with_relation(RelationKind::Depends).count();
+            let _ = index.paths().count();
             let _ = (index.by_name("zzz").count(), index.names().take(10).count());
         }
     }

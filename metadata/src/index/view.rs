@@ -117,42 +117,23 @@ impl<'a> Index<'a> {
             .filter_map(move |row| self.provider(row))
     }
 
-    /// All relations of one kind with the packages that have them, in the order the packages were added. Looks at every
-    /// package, but at nothing else of them.
+    /// All relations of one kind with the packages that have them, in the order the packages were added. Looks at the
+    /// number of every relation: under a millisecond.
     pub fn with_relation(
         self,
         kind: RelationKind,
     ) -> impl Iterator<Item = (IndexedPackage<'a>, Clause<'a>)> + use<'a> {
-        self.packages().flat_map(move |package| {
-            let clauses = package.relations_of(kind);
-            clauses.map(move |clause| (package, clause))
-        })
-    }
-
-    /// The relations of one kind that name nothing but `name`, in whatever versions, with the packages that have them, in
-    /// the order the packages were added. Looks at the number of every relation: under a millisecond.
-    pub fn relations_to(
-        self,
-        kind: RelationKind,
-        name: &str,
-    ) -> impl Iterator<Item = (IndexedPackage<'a>, Clause<'a>)> + use<'a> {
-        let wanted = self.name_id(name);
-        let entries = wanted.map(|_known| self.tables.relations.iter());
-        let numbered = (0_u32..).zip(entries.into_iter().flatten());
+        let numbered = (0_u32..).zip(self.tables.relations.iter());
         numbered.filter_map(move |(place, entry)| {
             let entry = entry.to_native();
             if entry >> CLAUSE_BITS != kind as u32 {
-                return None;
-            }
-            let clause = Clause::of_entry(self, entry);
-            if clause.only_name() != wanted {
                 return None;
             }
             // Of packages without relations, which begin at the same place, the owner is the last.
             let packages = &self.tables.packages;
             let after = packages.partition_point(|row| row.relations.to_native() <= place);
             let owner = u32::try_from(after).ok()?.checked_sub(1)?;
-            Some((self.package(owner)?, clause))
+            Some((self.package(owner)?, Clause::of_entry(self, entry)))
         })
     }
 
@@ -160,6 +141,16 @@ impl<'a> Index<'a> {
     pub fn names(self) -> impl Iterator<Item = &'a str> {
         let names = self.tables.names.from.len().saturating_sub(1);
         (0_u32..).take(names).map(move |id| self.name(id))
+    }
+
+    /// Those names that are paths; unordered. Looks at the first byte of every other.
+    pub fn paths(self) -> impl Iterator<Item = &'a str> {
+        let names = &self.tables.names;
+        let count = names.from.len().saturating_sub(1);
+        (0_u32..)
+            .take(count)
+            .filter(|id| piece(names, *id).starts_with(b"/"))
+            .map(move |id| self.name(id))
     }
 
     /// Packages whose name or summary holds all `words`, in any case; by name, then as they were added. Reads all

@@ -19,8 +19,8 @@ pub(crate) fn missing_paths(repositories: &[Repository]) -> BTreeSet<String> {
     };
     indexes
         .iter()
-        .flat_map(|index| index.names())
-        .filter(|name| name.starts_with('/') && !is_listed_by_primary(name) && !is_known(name))
+        .flat_map(|index| index.paths())
+        .filter(|path| !is_listed_by_primary(path) && !is_known(path))
         .map(str::to_owned)
         .collect()
 }
