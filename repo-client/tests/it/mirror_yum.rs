@@ -144,7 +144,13 @@ fn whatever_a_yum_upstream_does_to_any_file_the_state_before_stays_published() {
     };
     for path in &paths {
         let content = fs::read(node.repo.root().join(&path[1..])).unwrap();
+        // A signature that an empty line follows is the same signature.
+        let harmless = Fault::Body([&content[..], b"\n"].concat());
+        let is_signature = path.contains("repomd.xml.asc");
         for fault in faults(&content, &old) {
+            if is_signature && fault == harmless {
+                continue;
+            }
             node.bench.options.timeouts = hasty;
             node.server.fault(path, Times::Always, fault.clone());
             let synced = node.sync();
