@@ -29,7 +29,7 @@ fn node() -> (Node, BTreeSet<String>) {
 }
 
 /// Everything that an upstream may do to a file.
-pub(crate) fn faults(content: &[u8], old: &[u8]) -> Vec<Fault> {
+fn faults(content: &[u8], old: &[u8]) -> Vec<Fault> {
     let mut changed = content.to_vec();
     let middle = changed.len() / 2;
     changed[middle] ^= 1;

@@ -1,12 +1,9 @@
 //! Mirrors of yum repositories.
 
 use crate::mirror::name;
-use crate::mirror_hostile::faults;
 use crate::support::{Bench, chain, fingerprint, pin};
 use std::fs;
-use std::time::Duration;
 use vzpkg_metadata::template::RepositoryLine;
-use vzpkg_repo_client::Timeouts;
 use vzpkg_repo_client::mirror::{
     MirrorConfig, MirrorError, Mirrors, Part, Pin, Synced, Trust, Upstream, YumUpstream,
 };
@@ -120,50 +117,6 @@ fn a_signed_yum_repository_is_mirrored_with_everything_that_it_names() {
         2 + 3 + 3,
         "the files of the state before are still there"
     );
-}
-
-#[test]
-fn whatever_a_yum_upstream_does_to_any_file_the_state_before_stays_published() {
-    let mut node = Node::new(Trust::default());
-    node.sync().unwrap();
-    let old = fs::read(node.repo.repomd()).unwrap();
-    let newer = Rpm::new("hello", "2.0", "1").build(&node.bench.env.path("rpms"));
-    let package = node.repo.add(&newer);
-    node.repo.revision = EPOCH + 60;
-    node.repo.publish(&node.key);
-    let repodata = fs::read_dir(node.repo.root().join("repodata")).unwrap();
-    let names = repodata.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut paths: Vec<String> = names.map(|name| format!("/repodata/{name}")).collect();
-    paths.push(format!("/{package}"));
-    assert!(paths.len() >= 6, "{paths:?}");
-    let patient = node.bench.options.timeouts;
-    let hasty = Timeouts {
-        no_progress: Duration::from_millis(200),
-        attempts: 1,
-        ..patient
-    };
-    for path in &paths {
-        let content = fs::read(node.repo.root().join(&path[1..])).unwrap();
-        // A signature that an empty line follows is the same signature.
-        let harmless = Fault::Body([&content[..], b"\n"].concat());
-        let is_signature = path.contains("repomd.xml.asc");
-        for fault in faults(&content, &old) {
-            if is_signature && fault == harmless {
-                continue;
-            }
-            node.bench.options.timeouts = hasty;
-            node.server.fault(path, Times::Always, fault.clone());
-            let synced = node.sync();
-            node.server.heal();
-            node.bench.options.timeouts = patient;
-            // An old root is the state that is here: nothing new.
-            let changed = synced.is_ok_and(|synced| synced.changed);
-            assert!(!changed, "{path} {fault:?}");
-            assert_eq!(node.seen(), ["1.0-1"], "{path} {fault:?}");
-        }
-    }
-    assert!(node.sync().unwrap().changed);
-    assert_eq!(node.seen(), ["1.0-1", "2.0-1"]);
 }
 
 #[test]
