@@ -113,7 +113,12 @@ mod tests {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        // It has no arguments any more, though its parent has not asked for it.
+        // For a moment after it was started a program has no arguments.
+        let arguments = format!("/proc/{}/cmdline", child.id());
+        while fs::read(&arguments).unwrap().is_empty() {
+            thread::yield_now();
+        }
+        // Later it has none any more, though its parent has not asked for it.
         end(directory.path()).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
     }
