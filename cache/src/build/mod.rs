@@ -257,14 +257,19 @@ fn build_once(
     let likely = commit::Likely::of(plan.incoming);
     let (upper, threads) = (stage.upper(), request.threads);
     let mut tree = commit::commit(&stage.merge_base, &upper, request.store, &likely, threads)?;
-    stage.scaffold.remove_from(&mut tree, &stage.merge_base);
-    backend.finish(plan, &mut tree)?;
-    let given = ids::given(plan, &tree)?;
-    keystore::finish(plan, &mut tree)?;
-    normalize(&mut tree, plan.lock.epoch);
-    tree.check()?;
-    let digest = request.store.images.write(&tree)?;
-    Ok((digest, given))
+    std::thread::scope(|scope| {
+        // All that is wanted of it is in the store. Its thousands of files go while the image is made, and before the disk
+        // is synced, so that they are never written.
+        scope.spawn(|| drop(staging));
+        stage.scaffold.remove_from(&mut tree, &stage.merge_base);
+        backend.finish(plan, &mut tree)?;
+        let given = ids::given(plan, &tree)?;
+        keystore::finish(plan, &mut tree)?;
+        normalize(&mut tree, plan.lock.epoch);
+        tree.check()?;
+        let digest = request.store.images.write(&tree)?;
+        Ok((digest, given))
+    })
 }
 
 fn draft(

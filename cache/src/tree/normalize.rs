@@ -48,6 +48,7 @@ const RULES: &[(&str, Names, Why)] = &[
     ("var/cache/apt", Like("", ".bin"), Why::Cache),
     ("var/cache/apt/archives", Like("", ".deb"), Why::Cache),
     ("var/cache/debconf", Like("", "-old"), Why::Cache),
+    ("var/cache/debconf", One("tmp.ci"), Why::Cache),
     ("var/cache/dnf", All, Why::Cache),
     ("var/cache/yum", All, Why::Cache),
     ("var/cache/libdnf5", All, Why::Cache),

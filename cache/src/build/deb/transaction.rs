@@ -17,19 +17,31 @@ use vzpkg_runtime::sandbox::{Bind, RunCommand};
 /// Where the index is seen; beside the packages, which are an own bind because there may be none.
 const INDEX: &str = "/run/vzpkg/index";
 
-/// apt's lists and caches of this one run, on a file system of the session.
+/// The index as `apt-get update` would leave it for the line of [`SOURCES`]; so that is not run.
+const LIST: &str = "lists/_run_vzpkg_index_Packages";
+
+const SOURCES: &str = "deb [trusted=yes] file:/ run/vzpkg/index/\n";
+
+/// apt's directories of this one run, on a file system of the session.
 const STATE: &str = "/run/vzpkg/apt";
 
 /// Everything that could make apt look elsewhere, ask, or think for itself is turned off. Logs go nowhere: they would
-/// hold the date.
+/// hold the date. Its caches are kept in memory, for it runs once.
+///
+/// `Immediate-Configure` configures each essential package before the next one is unpacked, in a dpkg of its own, "to
+/// limit the effect of a failing dpkg call" (apt.conf(5)). Here a failure leaves nothing, so one dpkg unpacks all.
 const CONFIGURATION: &str = r#"Dir::Etc::SourceList "/run/vzpkg/index/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";
 Dir::Etc::PreferencesParts "/dev/null";
-Dir::State::Lists "/run/vzpkg/apt/lists";
-Dir::Cache "/run/vzpkg/apt/cache";
-Dir::Log "/run/vzpkg/apt/log";
+Dir::State::Lists "/run/vzpkg/index/lists";
+Dir::Cache "/run/vzpkg/apt";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Dir::Log "/run/vzpkg/apt";
+Dir::Log::Planner "/dev/null";
 APT::Sandbox::User "root";
+APT::Immediate-Configure "false";
 APT::Install-Recommends "false";
 APT::Get::Assume-Yes "true";
 APT::Get::AutomaticRemove "false";
@@ -37,8 +49,6 @@ APT::Get::allow-downgrades "true";
 APT::Get::allow-remove-essential "true";
 APT::Get::allow-change-held-packages "true";
 Acquire::Languages "none";
-Acquire::AllowInsecureRepositories "true";
-Acquire::GzipIndexes "false";
 Dpkg::Use-Pty "false";
 DPkg::Path "/run/vzpkg/build:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 Dpkg::Options { "--force-confdef"; "--force-confold"; };
@@ -63,7 +73,8 @@ pub(super) fn assemble(
 
 fn write_index(packages: &[&PackageManifest], staging: &Path) -> Result<Bind, FileError> {
     let directory = staging.join("index");
-    fs::create_dir(&directory).map_err(FileError::on("create directory", &directory))?;
+    let lists = directory.join("lists");
+    fs::create_dir_all(&lists).map_err(FileError::on("create directory", &lists))?;
     let mut index = String::new();
     for package in packages {
         for (name, value) in paragraph::fields(&package.record) {
@@ -78,11 +89,8 @@ fn write_index(packages: &[&PackageManifest], staging: &Path) -> Result<Bind, Fi
         );
     }
     for (name, content) in [
-        ("Packages", index.as_str()),
-        (
-            "sources.list",
-            "deb [trusted=yes] file:/ run/vzpkg/index/\n",
-        ),
+        (LIST, index.as_str()),
+        ("sources.list", SOURCES),
         ("apt.conf", CONFIGURATION),
     ] {
         let path = directory.join(name);
@@ -104,13 +112,13 @@ pub(super) fn run(
     if base.get(&RelPath::parse(b"usr/bin/apt-get")?).is_none() {
         return run_dpkg(plan, session);
     }
-    let directories = ["lists/partial", "cache/archives/partial", "log"];
-    let directories = directories.map(|name| format!("{STATE}/{name}"));
-    let mut make = RunCommand::new(["mkdir", "-p"]);
-    make.argv.extend(directories);
-    report::dpkg(session, &make)?;
-    report::dpkg(session, &apt(["update"]))?;
-    let mut install = apt(["install"]);
+    let directories = format!("{STATE}/archives/partial");
+    report::dpkg(session, &RunCommand::new(["mkdir", "-p", &directories]))?;
+    let mut install = RunCommand::new(["apt-get", "install"]);
+    let configuration = format!("{INDEX}/apt.conf");
+    install
+        .environment
+        .insert("APT_CONFIG".to_owned(), configuration);
     let native = &plan.lock.arch;
     let removed = transaction.removed();
     install
@@ -121,15 +129,6 @@ pub(super) fn run(
         incoming.map(|step| format!("{}={}", qualified(step, native), step.package.version)),
     );
     report::dpkg(session, &install)
-}
-
-fn apt<const N: usize>(words: [&str; N]) -> RunCommand {
-    let mut command = RunCommand::new(std::iter::once("apt-get").chain(words));
-    let configuration = format!("{INDEX}/apt.conf");
-    command
-        .environment
-        .insert("APT_CONFIG".to_owned(), configuration);
-    command
 }
 
 /// `name`, or `name:arch` where the architecture is neither native nor none.
