@@ -20,6 +20,7 @@ mod crash;
 mod crowd;
 mod cut_short;
 mod debian;
+mod debian_updates;
 mod differences;
 mod dry_runs;
 mod followers;
