@@ -119,8 +119,10 @@ impl Reader {
         if !metadata.is_file() {
             return Err(bad(FileProblem::NotRegular));
         }
-        let mut content = Vec::new();
         let limit = TEMPLATE_FILE_BYTES;
+        // One byte more, so that the end is seen without another reading.
+        let expected = metadata.len().min(limit).saturating_add(1);
+        let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
         let read = file.take(limit.saturating_add(1)).read_to_end(&mut content);
         if read.map_err(status)? as u64 > limit {
             return Err(bad(FileProblem::TooLarge(limit)));

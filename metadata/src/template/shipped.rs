@@ -190,11 +190,12 @@ fn install(
     files: &[(&'static str, &'static str)],
 ) -> Result<ShippedReport, TemplateError> {
     let release = release(files);
-    let known = Record::read(area)?;
+    let recorded = Record::text(area)?;
     let mut report = ShippedReport::default();
-    if known.release == Some(release) {
+    if recorded.starts_with(&release_line(&release)) {
         return Ok(report);
     }
+    let known = Record::parse(&recorded);
     durable::create_directories(area, 0o755)?;
     let mut record = Record {
         release: Some(release),
@@ -238,6 +239,10 @@ fn release(files: &[(&str, &str)]) -> Digest {
     hasher.finish()
 }
 
+fn release_line(release: &Digest) -> String {
+    format!("release {release}\n")
+}
+
 fn digest_of(area: &Path, path: &str) -> Result<Option<Digest>, TemplateError> {
     let Some(reader) = Reader::open(area)? else {
         return Ok(None);
@@ -265,13 +270,9 @@ struct Record {
 
 impl Record {
     /// Lines that cannot be understood are passed over: their files then count as the administrator's.
-    fn read(area: &Path) -> Result<Self, TemplateError> {
-        let Some(reader) = Reader::open(area)? else {
-            return Ok(Self::default());
-        };
-        let relative = RelPath::parse(RECORD_PATH.as_bytes()).unwrap_or_default();
+    fn parse(text: &str) -> Self {
         let mut record = Self::default();
-        for line in reader.text(&relative)?.lines() {
+        for line in text.lines() {
             match line.split_once(' ') {
                 Some(("release", digest)) => record.release = digest.parse().ok(),
                 Some((digest, path)) => {
@@ -282,11 +283,19 @@ impl Record {
                 None => {}
             }
         }
-        Ok(record)
+        record
+    }
+
+    /// The text of the record; empty where there is none.
+    fn text(area: &Path) -> Result<String, TemplateError> {
+        let Some(reader) = Reader::open(area)? else {
+            return Ok(String::new());
+        };
+        reader.text(&RelPath::parse(RECORD_PATH.as_bytes()).unwrap_or_default())
     }
 
     fn write(&self, area: &Path) -> Result<(), TemplateError> {
-        let release = self.release.map(|release| format!("release {release}\n"));
+        let release = self.release.as_ref().map(release_line);
         let files = self
             .files
             .iter()

@@ -42,7 +42,9 @@ pub(super) fn run(context: &Context, arguments: &Bisect) -> CommandResult {
         template: &template,
         client: &client,
         progress: &progress,
-        threads: arguments.threads.unwrap_or(context.settings.threads),
+        threads: arguments
+            .threads
+            .unwrap_or_else(|| context.settings.threads()),
         trial: Trial {
             context,
             store: &store,

@@ -38,7 +38,9 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
             "`--lock` builds exactly one template; name it",
         ));
     }
-    let threads = arguments.threads.unwrap_or(context.settings.threads);
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| context.settings.threads());
     let moment = arguments.as_of.as_deref().map(as_of::moment).transpose()?;
     for_each(context, locations, |location| {
         let mut template = node::load(&area, &location)?;

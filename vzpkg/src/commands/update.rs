@@ -30,7 +30,9 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
         again: arguments.again,
         save: arguments.save_plan.as_deref(),
         as_of: moment.as_ref(),
-        threads: arguments.threads.unwrap_or(context.settings.threads),
+        threads: arguments
+            .threads
+            .unwrap_or_else(|| context.settings.threads()),
     };
     for_each(context, objects, |object| match object {
         Object::Template(name) => {

@@ -82,7 +82,7 @@ fn trees(store: &Store, area: &TemplateArea, versions: &[String]) -> CommandResu
 
 fn verify(context: &Context, store: &Store, trees: &[Digest]) -> CommandResult<Vec<Finding>> {
     let progress = Progress::new(&context.settings, context.printer);
-    let threads = context.settings.threads;
+    let threads = context.settings.threads();
     let findings = store.verify(trees, threads, &Bar(&progress));
     progress.end_stage();
     Ok(findings?)

@@ -87,7 +87,7 @@ pub(crate) fn commit(
         .settings
         .source_date_epoch
         .unwrap_or(context.clock.now);
-    let made = commit::commit(&source, epoch, context.settings.threads)?;
+    let made = commit::commit(&source, epoch, context.settings.threads())?;
     node::check_interrupt(context)?;
     // A template that has no version yet is shown by nobody.
     let origin = format!("Committed from container {} on {}", row.id, version.name());

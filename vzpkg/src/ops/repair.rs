@@ -203,7 +203,7 @@ impl<'a> Repair<'a> {
             ids: &record.lock.ids,
             helper: &helper,
             tier: rootfs::probe(&self.store.layout.store())?.best(),
-            threads: self.context.settings.threads,
+            threads: self.context.settings.threads(),
             timeout: self.context.settings.script_timeout,
             who: &record.who,
             why: &record.why,
