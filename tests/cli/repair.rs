@@ -99,6 +99,52 @@ fn privileged_what_a_build_made_comes_back_by_building_it_again() {
     assert_repaired(&tiny, "is missing", "built again from its lock");
 }
 
+/// A verb that meets damage fails, names it and what brings it back.
+fn assert_told(tiny: &Tiny, words: &[&str], what: &str) {
+    let failed = tiny.vzpkg(words).fails_with(4);
+    assert!(failed.contains(what), "{words:?}: {failed}");
+    assert!(failed.contains("vzpkg verify --repair"), "{failed}");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_verbs_that_meet_damage_name_it_and_the_repair() {
+    let mut tiny = one();
+    let directory = tiny.site.path("out");
+    let archive = tiny.site.path("out.tar.gz");
+    let (directory, archive) = (directory.to_str().unwrap(), archive.to_str().unwrap());
+    let hello = object(&tiny, HELLO);
+    let damaged = HELLO.to_ascii_uppercase();
+    for bytes in [Some(&damaged[..]), Some(&b"cut"[..]), None] {
+        match bytes {
+            Some(bytes) => replace(&hello, bytes),
+            None => fs::remove_file(&hello).unwrap(),
+        }
+        for place in [directory, archive] {
+            assert_told(&tiny, &["export", TINY, place], "`usr/bin/");
+        }
+        drop(fs::remove_dir_all(directory));
+    }
+    fs::write(&hello, HELLO).unwrap();
+
+    tiny.publish_all(&[program("hello", "2")]);
+    let tree = digest(&tiny);
+    let image = tiny.site.root().join(format!("store/images/{tree}.erofs"));
+    let mut bytes = fs::read(&image).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    for bytes in [Some(&bytes[..]), Some(&b"cut"[..]), None] {
+        match bytes {
+            Some(bytes) => replace(&image, bytes),
+            None => fs::remove_file(&image).unwrap(),
+        }
+        assert_told(&tiny, &["update", TINY, "--refresh"], &tree);
+        assert_told(&tiny, &["diff", "tiny-1-x86_64@1", "@1"], &tree);
+        assert_told(&tiny, &["export", TINY, directory], &tree);
+    }
+    assert_eq!(tiny.head(), 1, "nothing was made of it");
+}
+
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_package_that_nobody_has_any_more_is_named() {

@@ -11,15 +11,15 @@ use rustix::fs::{
     ioctl_ficlone, lsetxattr, makedev, mknodat, utimensat,
 };
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use vzpkg_metadata::RelPath;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::tree::{Entry, Meta, Node, NodeKind, Tree, TreeError};
+use vzpkg_metadata::{Digest, RelPath};
 
 /// Why a directory was not written.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum DirectoryError {
     /// The tree, with the node files in it, breaks a rule of trees.
     #[error("the tree cannot be written as a directory")]
     Tree(#[from] TreeError),
-    /// The content of a file cannot be read.
+    /// The content of a file cannot be read or is not what the tree says.
     #[error("cannot write `{path}`")]
     Content {
         /// Which file.
@@ -61,7 +61,8 @@ pub enum DirectoryError {
 }
 
 /// Writes `tree` into the empty or missing directory `target`, with owners, modes, extended attributes, times, hard
-/// links and devices. Contents are reflinked where the file system can, else copied. Nothing is synced.
+/// links and devices. Contents are reflinked where the file system can, else copied, and checked against their digests.
+/// Nothing is synced.
 ///
 /// # Errors
 /// [`DirectoryError`] names the entry; what was written so far stays for the caller to remove.
@@ -111,6 +112,26 @@ pub fn write_directory(
         writer.attributes_and_time(path, &node.meta)?;
     }
     Ok(())
+}
+
+/// Holds an object that was copied against its name: the kernel copies without looking at what.
+fn check(path: &RelPath, mut object: File, digest: &Digest) -> Result<(), DirectoryError> {
+    let read = object
+        .rewind()
+        .and_then(|()| Digest::of_reader(&object))
+        .map_err(ObjectError::Source);
+    let damaged = match read {
+        Ok((found, _)) if found == *digest => return Ok(()),
+        Ok((found, _)) => ObjectError::Damaged {
+            digest: *digest,
+            found,
+        },
+        Err(error) => error,
+    };
+    Err(DirectoryError::Content {
+        path: path.clone(),
+        source: damaged,
+    })
 }
 
 /// Makes the mapping function for `map_err`.
@@ -197,7 +218,8 @@ impl Writer<'_> {
                     path: path.clone(),
                     source,
                 })?;
-                self.fill(path, &mut file, object, *size)?;
+                self.fill(path, &mut file, &object, *size)?;
+                check(path, object, digest)?;
             }
             _ => {}
         }
@@ -213,11 +235,11 @@ impl Writer<'_> {
         &self,
         path: &RelPath,
         file: &mut File,
-        mut object: File,
+        mut object: &File,
         expected: u64,
     ) -> Result<(), DirectoryError> {
         let found =
-            if self.can_clone.load(Ordering::Relaxed) && ioctl_ficlone(&*file, &object).is_ok() {
+            if self.can_clone.load(Ordering::Relaxed) && ioctl_ficlone(&*file, object).is_ok() {
                 file.metadata().map(|metadata| metadata.len())
             } else {
                 self.can_clone.store(false, Ordering::Relaxed);

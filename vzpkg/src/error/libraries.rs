@@ -403,12 +403,17 @@ impl From<SandboxError> for CommandError {
 
 impl From<TarballError> for CommandError {
     fn from(error: TarballError) -> Self {
-        let kind = if matches!(error, TarballError::Write { .. }) {
-            Kind::Environment
-        } else {
-            Kind::Verification
-        };
-        Self::new(kind, error)
+        match &error {
+            TarballError::Write { .. }
+            | TarballError::Content {
+                source: ObjectError::File(_),
+                ..
+            } => Self::new(Kind::Environment, error),
+            TarballError::Tree(_) => Self::new(Kind::Verification, error),
+            TarballError::Content { .. } | TarballError::Length { .. } => {
+                Self::new(Kind::Verification, error).hint(REPAIR)
+            }
+        }
     }
 }
 
@@ -416,7 +421,15 @@ impl From<DirectoryError> for CommandError {
     fn from(error: DirectoryError) -> Self {
         match error {
             DirectoryError::File(error) => error.into(),
-            other => Self::new(Kind::Environment, other),
+            DirectoryError::Entry { .. }
+            | DirectoryError::Content {
+                source: ObjectError::File(_),
+                ..
+            } => Self::new(Kind::Environment, error),
+            DirectoryError::Tree(_) => Self::new(Kind::Verification, error),
+            DirectoryError::Content { .. } | DirectoryError::Length { .. } => {
+                Self::new(Kind::Verification, error).hint(REPAIR)
+            }
         }
     }
 }
