@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions of Debian minbase on the repository that bench-deb.sh made: an update of five packages beside apt-get in a
-# chroot and beside mmdebstrap from nothing, an update with nothing to do, a rollback, the space of twelve successive
-# versions. Called by bench.sh with VZPKG, WORK and RUNS.
+# chroot and beside mmdebstrap from nothing, an update with nothing to do, a rollback. Called by bench.sh with VZPKG, WORK
+# and RUNS.
 set -euo pipefail
 cd "$WORK"
 template=debian-13-x86_64-minimal
@@ -52,23 +52,3 @@ printf '| apt-get update, dist-upgrade in a chroot, in place | %.2f s | %s |\n' 
 printf '| mmdebstrap from nothing | %.2f s | %s |\n' "$new" "$(ratio "$new" "$update")"
 awk -v a="$(median nothing.csv nothing)" -v b="$(median rollback.csv rollback)" \
     'BEGIN { printf "\nUpdate with nothing to do: %.0f ms. Rollback of a template: %.1f ms.\n", a * 1000, b * 1000 }'
-
-# Twelve successive versions: most packages are a version later in one of them, with the same contents.
-space() { du -s --block-size=1024 "$root/store" | cut -f1; }
-eval "$(aside "$root")"; cp -a base "$root"
-one=$(space)
-mapfile -t all < <(dpkg-query --admindir mm/var/lib/dpkg -W -f '${Package}\n' | sort)
-rm -rf repo-12; mkdir repo-12; ln repo/*.deb repo-12/; use repo-12
-for group in $(seq 0 11); do
-    for ((i = group; i < ${#all[@]}; i += 12)); do
-        case ${all[i]} in # exact versions of each other, and what dpkg itself runs on
-            lib*|gcc-*|perl-base|dpkg|apt|bash|coreutils|util-linux|mount|bsdutils|login*|passwd|systemd*|udev|init*|sysv*) ;;
-            *) bump "${all[i]}" "+vz$group" repo-12 ;;
-        esac
-    done
-    index repo-12
-    $vz update "$template" --refresh || [ $? = 10 ]
-done
-twelve=$(space)
-printf '\nSpace of %s successive versions, whose records change and contents do not: %s of one.\n' \
-    "$($vz history "$template" --format json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["versions"]))')" "$(ratio "$twelve" "$one")"

@@ -11,6 +11,8 @@ trap 'rm -rf "$WORK"' EXIT
 echo "## $(nproc) cores, $(uname -sr), $(date -u +%F), vzpkg $("$VZPKG" --version | cut -d' ' -f2)"
 "$here/bench-deb.sh"
 "$here/bench-versions.sh"
+"$here/bench-gc.sh"
+"$here/bench-space.sh"
 "$here/bench-ct.sh"
 "$here/bench-containers.sh"
 "$here/bench-rpm.sh"
