@@ -216,7 +216,7 @@ fn centos_7_9(node: &Node) -> Vec<Fetched> {
 
 #[test]
 #[ignore = "needs root: make check runs it"]
-fn privileged_centos_7_6_equals_what_dnf_installs() {
+fn privileged_centos_7_6_and_its_update_to_7_9_equal_what_dnf_makes() {
     let node = Node::new();
     assert_equals_dnf(&node, centos_7_6());
 }
@@ -238,8 +238,16 @@ fn privileged_centos_7_9_with_httpd_equals_what_dnf_installs() {
 fn assert_equals_dnf(node: &Node, set: Vec<Fetched>) -> VersionRecord {
     let root = node.with_dnf(&set);
     let version = node.build(None, installs(set), 2);
-    let ours = node.written(&version);
-    vzpkg_tests::tree_assert::assert_same_trees(&ours, &root, &|path| {
+    assert_like_dnf(&node.written(&version), &root);
+
+    let steps = upgrades();
+    node.upgrade_with_dnf(steps.iter().map(|(_, fetched)| fetched));
+    let version = node.build(Some(&version), steps, 2);
+    assert_like_dnf(&node.written(&version), &root);
+}
+
+fn assert_like_dnf(ours: &Path, theirs: &Path) {
+    vzpkg_tests::tree_assert::assert_same_trees(ours, theirs, &|path| {
         DIFFERENCES
             .iter()
             .any(|(known, _)| path.starts_with(known.trim_end_matches('/')))

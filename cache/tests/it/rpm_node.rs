@@ -151,7 +151,7 @@ impl Node {
     /// The files of a version, written out.
     pub(crate) fn written(&self, version: &VersionRecord) -> PathBuf {
         let tree = self.store.images.read(&version.digest).expect("a tree");
-        let ours = self.place("ours");
+        let ours = self.place(&format!("ours-{}", version.digest.short()));
         vzpkg_cache::archive::write_directory(&tree, &self.store.objects, &[], &ours)
             .expect("it is written");
         ours
@@ -161,34 +161,46 @@ impl Node {
     pub(crate) fn with_dnf(&self, set: &[Fetched]) -> PathBuf {
         let repository = self.place("repository");
         fs::create_dir(&repository).expect("a directory");
+        let configuration = format!(
+            "[main]\nreposdir=/nonexistent\nplugins=0\ninstall_weak_deps=0\ncachedir=/cache\n\
+             [base]\nname=base\ngpgcheck=0\nbaseurl=file://{}\n",
+            repository.display()
+        );
+        fs::write(self.place("dnf.conf"), configuration).expect("a file");
+        self.offer(set);
+        let names = set.iter().map(|fetched| fetched.package.name.as_str());
+        self.dnf("install", names);
+        self.place("dnf")
+    }
+
+    /// Lets dnf bring the tree of [`Self::with_dnf`] to these packages.
+    pub(crate) fn upgrade_with_dnf<'a>(&self, set: impl Iterator<Item = &'a Fetched> + Clone) {
+        self.offer(set.clone());
+        self.dnf("upgrade", set.map(|fetched| fetched.package.name.as_str()));
+    }
+
+    /// Adds packages to the repository that dnf reads.
+    fn offer<'a>(&self, set: impl IntoIterator<Item = &'a Fetched>) {
+        let repository = self.place("repository");
         for fetched in set {
             let name = fetched.path.file_name().expect("a name");
             fs::copy(&fetched.path, repository.join(name)).expect("a copy");
         }
         host(&["createrepo_c", "-q"], Some(&repository));
-        let text = |path: &Path| path.to_str().expect("text").to_owned();
-        let base = format!("file://{}", text(&repository));
-        let configuration = format!(
-            "[main]\nreposdir=/nonexistent\nplugins=0\ninstall_weak_deps=0\ncachedir=/cache\n\
-             [base]\nname=base\ngpgcheck=0\nbaseurl={base}\n"
-        );
-        fs::write(self.place("dnf.conf"), configuration).expect("a file");
+    }
+
+    fn dnf<'a>(&self, verb: &str, names: impl Iterator<Item = &'a str>) {
+        let configuration = self.place("dnf.conf");
         let root = self.place("dnf");
-        let (file, into) = (text(&self.place("dnf.conf")), text(&root));
-        let fixed = [
-            "dnf",
-            "-q",
-            "-y",
-            "--releasever=7",
+        let mut words = vec!["dnf", "-q", "-y", "--refresh", "--releasever=7"];
+        words.extend([
             "--forcearch=x86_64",
             "-c",
-        ];
-        let mut dnf: Vec<String> = fixed.map(str::to_owned).to_vec();
-        dnf.extend([file, "--installroot".to_owned(), into, "install".to_owned()]);
-        dnf.extend(set.iter().map(|fetched| fetched.package.name.to_string()));
-        let words: Vec<&str> = dnf.iter().map(String::as_str).collect();
+            configuration.to_str().expect("text"),
+        ]);
+        words.extend(["--installroot", root.to_str().expect("text"), verb]);
+        words.extend(names);
         host(&words, None);
-        root
     }
 }
 
