@@ -87,7 +87,7 @@ fn free_project(
     place: &Path,
     used: impl Fn(u32) -> io::Result<quota::ProjectUse>,
 ) -> io::Result<u32> {
-    // Above what people give by hand, below what user ids are counted to.
+    // Above what people give by hand.
     const FIRST: u32 = 1 << 24;
     const COUNT: u32 = 1 << 24;
     const TRIES: u32 = 1000;

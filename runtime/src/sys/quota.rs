@@ -126,8 +126,11 @@ fn quota(file: impl AsFd, project: u32) -> io::Result<libc::dqblk> {
     // SAFETY: all-zero bytes are a valid dqblk.
     let mut quota: libc::dqblk = unsafe { mem::zeroed() };
     // SAFETY: the command writes a dqblk, which `quota` is.
-    unsafe { quotactl(file, GET_QUOTA, project, (&raw mut quota).cast()) }?;
-    Ok(quota)
+    match unsafe { quotactl(file, GET_QUOTA, project, (&raw mut quota).cast()) } {
+        // xfs knows nothing of a project that never had anything.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(quota),
+    }
 }
 
 /// # Safety

@@ -1,5 +1,5 @@
-//! A limit of disk space, on an ext4 of its own with project quotas. The kernel of the machine must know their format
-//! (`CONFIG_QFMT_V2`); where it does not, that is said.
+//! A limit of disk space, on file systems of its own with project quotas. The kernel of the machine must have them
+//! (`CONFIG_QFMT_V2` for ext4, `CONFIG_XFS_QUOTA`); where it has not, that is said.
 
 use super::node::{Node, ROOT};
 use crate::container::*;
@@ -11,20 +11,27 @@ use std::path::PathBuf;
 use std::process::Command;
 use vzpkg_metadata::ByteSize;
 
-/// An ext4 mounted where the private areas of a node lie; taken off when it is dropped, before the node is.
+/// How a file system with project quotas is made.
+const EXT4: [&str; 5] = ["mkfs.ext4", "-q", "-F", "-O", "project,quota"];
+const XFS: [&str; 3] = ["mkfs.xfs", "-q", "-f"];
+
+/// One that cannot have them.
+const PLAIN: [&str; 5] = ["mkfs.ext4", "-q", "-F", "-O", "^quota"];
+
+/// A file system mounted where the private areas of a node lie; taken off when it is dropped, before the node is.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where the kernel does not mount it with these features and options.
-    fn mount(node: &Node, features: &str, options: &str) -> Option<Self> {
+    /// `None` where the kernel does not mount it with these options.
+    fn mount(node: &Node, make: &[&str], options: &str) -> Option<Self> {
         let image = node.path().join("disk.img");
         let place = node.path().join("private");
         fs::File::create(&image)
             .unwrap()
-            .set_len(128 << 20)
+            .set_len(512 << 20)
             .unwrap();
-        let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-F", "-O", features]).arg(&image);
+        let mut make = command(make);
+        make.arg(&image);
         assert!(make.status().unwrap().success());
         let mut mount = Command::new("mount");
         mount.arg("-o").arg(format!("loop{options}"));
@@ -45,14 +52,31 @@ fn limited(paths: &ContainerPaths, mebibytes: u64) -> Config {
     config
 }
 
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
 #[test]
 #[ignore = "needs root: make check runs it"]
-fn privileged_a_limit_of_disk_space_is_felt_inside_and_changes_at_once() {
+fn privileged_a_limit_of_disk_space_is_felt_inside_and_changes_at_once_on_ext4() {
+    is_felt_inside_and_changes_at_once(&EXT4);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_limit_of_disk_space_is_felt_inside_and_changes_at_once_on_xfs() {
+    is_felt_inside_and_changes_at_once(&XFS);
+}
+
+fn is_felt_inside_and_changes_at_once(make: &[&str]) {
     let node = Node::new(Tier::Directory);
-    let Some(_disk) = Disk::mount(&node, "project,quota", ",prjquota") else {
+    let Some(_disk) = Disk::mount(&node, make, ",prjquota") else {
         // Not a print, which the harness swallows.
-        let said = b"NOT RUN: a limit of disk space: this kernel has no project quotas on ext4\n";
-        std::io::stderr().write_all(said).unwrap();
+        let what = "a limit of disk space: this kernel has no project quotas for";
+        let said = format!("NOT RUN: {what} {}\n", make[0]);
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
         return;
     };
     let (small, free) = (node.paths("small"), node.paths("free"));
@@ -129,7 +153,7 @@ fn privileged_a_limit_of_disk_space_is_felt_inside_and_changes_at_once() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_limit_of_disk_space_is_refused_where_no_quota_is_kept() {
     let node = Node::new(Tier::Directory);
-    let disk = Disk::mount(&node, "^quota", "").expect("a plain ext4 can be mounted");
+    let disk = Disk::mount(&node, &PLAIN, "").expect("a plain ext4 can be mounted");
     let paths = node.paths("limited");
     let refused = create(&paths, &limited(&paths, 8), &ROOT, &[]).unwrap_err();
     let why = matches!(
