@@ -251,7 +251,12 @@ pub(crate) fn release_versions(
 ) -> CommandResult {
     let mut keep = BTreeSet::new();
     for row in store.db.containers()? {
-        if state(context, store, &row.id, runtime)?.state != RunState::Stopped {
+        let state = match container::state(&paths(context, store, &row.id), runtime) {
+            // Somebody else has destroyed it meanwhile.
+            Err(ContainerError::Unknown(_)) => RunState::Stopped,
+            state => state?.state,
+        };
+        if state != RunState::Stopped {
             keep.insert(row.link);
         }
     }
