@@ -1,5 +1,6 @@
 //! Scenarios on the real Debian repositories of this host: the release alone, then with updates and security.
 
+use crate::later;
 use crate::peers;
 use crate::support::{Site, mounts_below};
 use std::fs;
@@ -44,6 +45,14 @@ impl Debian {
         fs::write(&self.repositories, &self.all).unwrap();
     }
 
+    /// Everything that these source packages have here, a version later: whatever the mirror has today, there is an
+    /// update.
+    pub(crate) fn with_later(&self, sources: &str) {
+        let later = later::repository(&self.site, sources);
+        let line = format!("[trusted=yes] file://{} ./\n", later.display());
+        fs::write(&self.repositories, self.all.clone() + &line).unwrap();
+    }
+
     /// Runs a shell line in the container `web` and returns what it printed.
     pub(crate) fn inside(&self, line: &str) -> String {
         self.site
@@ -70,6 +79,11 @@ fn assert_private_changes(debian: &Debian, upgraded: &str) {
     assert!(
         debian.inside("id alice").contains("alice"),
         "a new user stays"
+    );
+    assert_eq!(
+        debian.inside("ls -A /usr/share/doc/apt"),
+        "mine\n",
+        "a replaced directory shows nothing of any version"
     );
     assert_eq!(
         debian.inside(&format!("stat -c %a {upgraded}")),
@@ -107,6 +121,7 @@ fn network_a_container_with_private_changes_goes_forward_and_back() {
     debian.inside("echo '# mine' >> /etc/debconf.conf");
     debian.inside("printf '#!/bin/sh\\necho kept\\n' > /usr/local/bin/hello-by-hand; chmod 755 /usr/local/bin/hello-by-hand");
     debian.inside("useradd --create-home alice");
+    debian.inside("cd /usr/share/doc; rm -r apt; mkdir apt; touch apt/mine");
     // A program of a package that the update changes.
     let upgraded = "/usr/bin/apt-mark";
     debian.inside(&format!("chmod 700 {upgraded}"));
@@ -114,7 +129,7 @@ fn network_a_container_with_private_changes_goes_forward_and_back() {
     let first = debian.version_of("apt");
     assert_private_changes(&debian, upgraded);
 
-    debian.with_updates();
+    debian.with_later("apt");
     site.vzpkg(&["status", TEMPLATE]).fails_with(10);
     site.vzpkg(&["update", TEMPLATE]).ok();
     site.vzpkg(&["status", TEMPLATE]).ok();

@@ -24,7 +24,7 @@ fn running(template: &str) -> Debian {
         "--template",
     ];
     site.vzpkg(&[&create[..], &[template]].concat()).ok();
-    debian.with_updates();
+    debian.with_later("apt");
     site.vzpkg(&["update", template]).ok();
     debian
 }

@@ -26,6 +26,7 @@ mod dry_runs;
 mod followers;
 mod guards;
 mod interrupted;
+mod later;
 mod live;
 mod lock;
 mod mirror;

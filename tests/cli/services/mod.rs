@@ -3,7 +3,6 @@
 //! was acknowledged is there in the end. Installed by apt inside, as most are, and as part of the template.
 
 mod clients;
-mod later;
 
 use crate::debian::{BOOTED, Debian};
 use crate::support::say;
@@ -28,7 +27,7 @@ const OF_THE_SYSTEM: &str = "glibc systemd openssl pcre2 libxcrypt zlib";
 
 /// What moving a container may add to the time in which its services start again: the plan is made while they are
 /// stopped. On a machine that does much else.
-const ALLOWANCE: Duration = Duration::from_secs(8);
+const ALLOWANCE: Duration = Duration::from_secs(15);
 
 /// A service that is not restarted has no reason to wait for anything.
 const NO_PAUSE: Duration = Duration::from_secs(2);
@@ -96,12 +95,7 @@ fn go_forward_and_back(debian: &Debian, template: &str, sources: &str, package: 
     let restarts = silences();
     say(&format!("restarted by systemctl: silent for {restarts:?}"));
 
-    let repository = later::repository(debian, sources);
-    let line = format!("[trusted=yes] file://{} ./\n", repository.display());
-    let lines = site.root().join("template").join(FILES);
-    let lines = lines.join("default/repositories");
-    let before = fs::read_to_string(&lines).unwrap();
-    fs::write(&lines, before + &line).unwrap();
+    debian.with_later(sources);
     let first = debian.version_of(package);
     site.vzpkg(&["update", template, "--refresh"]).ok();
     let refused = site.vzpkg(&["ct", "relink", "web"]).fails_with(1);

@@ -1,7 +1,7 @@
 //! A later state of the distribution, which its mirror does not have: the same packages with a higher version, and with
 //! other bytes in every program and library. What runs is the same; nothing of it is the same file.
 
-use crate::debian::Debian;
+use crate::support::Site;
 use std::path::PathBuf;
 use vzpkg_tests::tools::{command, run};
 
@@ -29,13 +29,13 @@ const SCRIPT: &str = r#"
 "#;
 
 /// The directory of a repository with everything that these source packages have on this site, a version later.
-pub(super) fn repository(debian: &Debian, sources: &str) -> PathBuf {
-    let to = debian.site.path("later");
+pub(crate) fn repository(site: &Site, sources: &str) -> PathBuf {
+    let to = site.path("later");
     let mut bash = command("bash");
     bash.args(["-c", SCRIPT])
         .env("LC_ALL", "C")
         .env("sources", sources);
-    bash.env("packages", debian.site.root().join("packages"));
+    bash.env("packages", site.root().join("packages"));
     run(bash.env("to", &to));
     to
 }
