@@ -218,7 +218,11 @@ fn centos_7_9(node: &Node) -> Vec<Fetched> {
 #[ignore = "needs root: make check runs it"]
 fn privileged_centos_7_6_and_its_update_to_7_9_equal_what_dnf_makes() {
     let node = Node::new();
-    assert_equals_dnf(&node, centos_7_6());
+    let version = assert_equals_dnf(&node, centos_7_6());
+    let steps = upgrades();
+    let root = node.upgrade_with_dnf(steps.iter().map(|(_, fetched)| fetched));
+    let version = node.build(Some(&version), steps, 2);
+    assert_like_dnf(&node.written(&version), &root);
 }
 
 #[test]
@@ -239,11 +243,7 @@ fn assert_equals_dnf(node: &Node, set: Vec<Fetched>) -> VersionRecord {
     let root = node.with_dnf(&set);
     let version = node.build(None, installs(set), 2);
     assert_like_dnf(&node.written(&version), &root);
-
-    let steps = upgrades();
-    node.upgrade_with_dnf(steps.iter().map(|(_, fetched)| fetched));
-    let version = node.build(Some(&version), steps, 2);
-    assert_like_dnf(&node.written(&version), &root);
+    version
 }
 
 fn assert_like_dnf(ours: &Path, theirs: &Path) {
@@ -261,8 +261,7 @@ fn assert_like_dnf(ours: &Path, theirs: &Path) {
         };
         text.lines().map(fields).collect::<Vec<_>>()
     };
-    assert_eq!(without_days(&ours), without_days(&root));
-    version
+    assert_eq!(without_days(ours), without_days(theirs));
 }
 
 /// A package of ours that CentOS 7's rpm can read.

@@ -169,14 +169,16 @@ impl Node {
         fs::write(self.place("dnf.conf"), configuration).expect("a file");
         self.offer(set);
         let names = set.iter().map(|fetched| fetched.package.name.as_str());
-        self.dnf("install", names);
-        self.place("dnf")
+        self.dnf("install", names)
     }
 
-    /// Lets dnf bring the tree of [`Self::with_dnf`] to these packages.
-    pub(crate) fn upgrade_with_dnf<'a>(&self, set: impl Iterator<Item = &'a Fetched> + Clone) {
+    /// The tree of [`Self::with_dnf`], which dnf has brought to these packages.
+    pub(crate) fn upgrade_with_dnf<'a>(
+        &self,
+        set: impl Iterator<Item = &'a Fetched> + Clone,
+    ) -> PathBuf {
         self.offer(set.clone());
-        self.dnf("upgrade", set.map(|fetched| fetched.package.name.as_str()));
+        self.dnf("upgrade", set.map(|fetched| fetched.package.name.as_str()))
     }
 
     /// Adds packages to the repository that dnf reads.
@@ -189,18 +191,18 @@ impl Node {
         host(&["createrepo_c", "-q"], Some(&repository));
     }
 
-    fn dnf<'a>(&self, verb: &str, names: impl Iterator<Item = &'a str>) {
-        let configuration = self.place("dnf.conf");
-        let root = self.place("dnf");
+    /// The tree that dnf works in, after this.
+    fn dnf<'a>(&self, verb: &str, names: impl Iterator<Item = &'a str>) -> PathBuf {
+        let (configuration, root) = (self.place("dnf.conf"), self.place("dnf"));
+        let text = |path: &'_ Path| path.to_str().expect("text").to_owned();
+        let (configuration, tree) = (text(&configuration), text(&root));
         let mut words = vec!["dnf", "-q", "-y", "--refresh", "--releasever=7"];
-        words.extend([
-            "--forcearch=x86_64",
-            "-c",
-            configuration.to_str().expect("text"),
-        ]);
-        words.extend(["--installroot", root.to_str().expect("text"), verb]);
+        words.extend(["--forcearch=x86_64", "-c", &configuration]);
+        words.extend(["--installroot", &tree, verb]);
+        let names: Vec<&str> = names.collect();
         words.extend(names);
         host(&words, None);
+        root
     }
 }
 
