@@ -3,7 +3,7 @@
 use crate::debian::Debian;
 use crate::peers;
 use crate::support::Site;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vzpkg_tests::tree_assert::assert_same_trees;
 
 const TEMPLATE: &str = "debian-12-x86_64-minimal";
@@ -25,7 +25,7 @@ fn exported(site: &Site, version: &str) -> PathBuf {
     place
 }
 
-fn assert_equal_but_for(section: &str, ours: &PathBuf, theirs: &PathBuf) {
+fn assert_equal_but_for(section: &str, ours: &Path, theirs: &Path) {
     let accepted = peers::accepted_differences(section);
     assert_same_trees(ours, theirs, &|path| {
         accepted.iter().any(|pattern| pattern.matches(path))

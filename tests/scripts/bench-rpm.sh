@@ -3,6 +3,7 @@
 set -euo pipefail
 fixtures=${VZPKG_FIXTURES:-$(dirname "$(realpath "$0")")/../../../shared/fixtures}
 [ -d "$fixtures/rpms" ] || { echo "NOT MEASURED: no real rpm packages in $fixtures (VZPKG_FIXTURES)"; exit 0; }
+. "$(dirname "$(realpath "$0")")/bench-lib.sh"
 cd "$WORK"
 mkdir -p el7
 cp "$fixtures"/rpms/centos-7.6.1810-min/*.rpm "$fixtures"/rpms/stand-ins/glibc-common-2.17-260*.rpm el7/
@@ -14,9 +15,9 @@ echo "bash rpm coreutils centos-release" >"$os/packages"
 echo "[trusted=yes] file://$WORK/el7" >"$os/repositories"
 cp -a el/template el-template
 printf '[el7]\nname=el7\nbaseurl=file://%s/el7\ngpgcheck=0\n' "$WORK" >el7.repo
-fresh="rm -rf $WORK/el; mkdir $WORK/el; cp -a $WORK/el-template $WORK/el/template"
+fresh="$(aside "$WORK/el"); mkdir $WORK/el; cp -a $WORK/el-template $WORK/el/template"
 hyperfine --runs "$RUNS" --warmup 1 --export-markdown el7.md --style none 2>/dev/null >/dev/null \
-    --prepare "rm -rf $WORK/dnf" -n "dnf --installroot" \
+    --prepare "$(aside "$WORK/dnf")" -n "dnf --installroot" \
     "dnf -q -y --installroot=$WORK/dnf --setopt=reposdir=/nonexistent --setopt=cachedir=$WORK/dnfcache --repofrompath=el7,file://$WORK/el7 --nogpgcheck --releasever=7 install bash rpm coreutils centos-release" \
     --prepare "$fresh" -n "vzpkg create-cache, nothing imported" "$VZPKG --root $WORK/el -q create-cache el-7-x86_64"
 eval "$fresh"; "$VZPKG" --root "$WORK/el" -q create-cache el-7-x86_64

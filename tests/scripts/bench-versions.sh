@@ -38,9 +38,9 @@ measure update.csv \
 eval "$again"; $vz update "$template" --refresh
 [ "$($vz history "$template" --format json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["versions"]))')" = 2 ] ||
     { echo "the update made no version" >&2; exit 1; }
-measure nothing.csv --shell=none -n "nothing" "$vz update $template"
+RUNS=$((RUNS * 20)) measure nothing.csv --shell=none -n "nothing" "$vz update $template"
 $vz rollback "$template" --to 1
-measure rollback.csv --shell=none \
+RUNS=$((RUNS * 20)) measure rollback.csv --shell=none \
     -n "rollback" --prepare "$vz rollback $template --to 2" "$vz rollback $template --to 1"
 $vz rollback "$template" --to 2
 
