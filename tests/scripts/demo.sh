@@ -27,7 +27,7 @@ run ct exec web -- sh -c 'cat /etc/motd; dpkg --audit && echo "dpkg is content"'
 run ct stop web
 run rollback web
 run rollback "$template" --reason "demo"
-run list
+run list --cached
 run history "$template"
 run ct list
 run ct destroy --force web
