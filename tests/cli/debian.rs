@@ -172,8 +172,8 @@ fn network_a_container_with_private_changes_goes_forward_and_back() {
     assert_eq!(mounts_below(&site.path("run")), Vec::<String>::new());
 }
 
-/// Waits for the end of the boot: ten seconds for the manager's socket, then for its jobs.
-pub(crate) const BOOTED: &str = "for i in $(seq 100); do test -S /run/systemd/private && break; sleep 0.1; done; \
+/// Waits for the end of the boot: a minute for the manager's socket, which a busy machine may need, then for its jobs.
+pub(crate) const BOOTED: &str = "for i in $(seq 600); do test -S /run/systemd/private && break; sleep 0.1; done; \
                       systemctl is-system-running --wait || systemctl --failed --no-legend";
 
 #[test]
