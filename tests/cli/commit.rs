@@ -244,15 +244,12 @@ fn privileged_packages_of_unknown_origin_are_told_and_never_updated() {
 fn privileged_a_commit_that_cannot_be_makes_nothing() {
     let tiny = changed("echo own > /etc/own");
     stop(&tiny, "web");
-    tiny.ct(&["create", "plain", "--template", TEMPLATE, "--net", "none"])
-        .ok();
-    tiny.ct(&["create", "broken", "--template", TEMPLATE, "--net", "none"])
-        .ok();
+    tiny.make("plain", &[]).ok();
+    tiny.make("broken", &[]).ok();
     let upper = tiny.site.root().join("private/broken/upper");
     fs::remove_dir_all(&upper).unwrap();
     fs::write(&upper, "no directory").unwrap();
-    tiny.ct(&["create", COMMITTED, "--template", TEMPLATE, "--net", "none"])
-        .ok();
+    tiny.make(COMMITTED, &[]).ok();
     for (container, template, code, said) in [
         ("web", TEMPLATE, 2, "exists already"),
         ("web", "other-1-x86_64-x", 2, "tiny-1-x86_64-NAME"),

@@ -9,17 +9,7 @@ const KILLS: u64 = 24;
 
 fn tiny() -> Tiny {
     let tiny = Tiny::hello();
-    tiny.ct(&[
-        "create",
-        "web",
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
-        "--env",
-        "A=1",
-    ])
-    .ok();
+    tiny.make("web", &["--env", "A=1"]).ok();
     tiny
 }
 

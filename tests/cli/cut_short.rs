@@ -2,7 +2,7 @@
 //! what was not durable was never made.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::tiny::{TEMPLATE, Tiny};
+use crate::tiny::{Tiny, making};
 use std::fs;
 use std::path::PathBuf;
 use vzpkg_metadata::durable;
@@ -12,11 +12,6 @@ const KILLS: u64 = 40;
 
 /// As the kernel's, of a boot that is over.
 const EARLIER_BOOT: &str = "ct.toml.00000000-0000-4000-8000-000000000000";
-
-fn create<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let words = ["create", name, "--template", TEMPLATE, "--net", "none"];
-    [&words, more].concat()
-}
 
 fn private(tiny: &Tiny, name: &str) -> PathBuf {
     tiny.site.root().join("private").join(name)
@@ -34,11 +29,11 @@ fn lose_power(tiny: &Tiny, name: &str) {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_container_that_a_power_loss_left_half_made_is_told_and_removed_by_name() {
     let tiny = Tiny::hello();
-    tiny.ct(&create("web", &[])).ok();
+    tiny.make("web", &[]).ok();
     lose_power(&tiny, "web");
     for words in [
         vec!["start", "web"],
-        create("web", &[]),
+        making("web", &[]),
         vec!["clone", "web", "copy"],
     ] {
         let told = tiny.ct(&words).fails_with(1);
@@ -48,7 +43,7 @@ fn privileged_a_container_that_a_power_loss_left_half_made_is_told_and_removed_b
     assert_eq!(tiny.ct(&["list"]).ok().matches("web").count(), 1);
     tiny.ct(&["destroy", "--force", "web"]).ok();
     assert!(!private(&tiny, "web").exists());
-    tiny.ct(&create("web", &["--start"])).ok();
+    tiny.make("web", &["--start"]).ok();
     let hostname = tiny.ct(&["exec", "web", "--", "cat", "/etc/hostname"]);
     assert_eq!(hostname.ok(), "web\n");
     tiny.ct(&["destroy", "--force", "web"]).ok();
@@ -66,7 +61,7 @@ fn privileged_whoever_uses_a_container_whose_creation_was_killed_makes_it_last()
         &["ct", "set", "web", "--pids", "50"],
         &["gc"],
     ];
-    tiny.ct(&create("web", &["--start"])).ok();
+    tiny.make("web", &["--start"]).ok();
     let (settled, unsettled) = (
         private(&tiny, "web").join("ct.toml"),
         private(&tiny, "web").join(format!("ct.toml.{}", boot.trim())),
@@ -83,8 +78,8 @@ fn privileged_whoever_uses_a_container_whose_creation_was_killed_makes_it_last()
 #[ignore = "needs root: make check runs it"]
 fn privileged_gc_removes_what_a_power_loss_left_without_a_row() {
     let tiny = Tiny::hello();
-    tiny.ct(&create("web", &[])).ok();
-    tiny.ct(&create("shop", &[])).ok();
+    tiny.make("web", &[]).ok();
+    tiny.make("shop", &[]).ok();
     lose_power(&tiny, "shop");
     fs::create_dir_all(private(&tiny, "lost").join("upper")).unwrap();
     durable::put_in_place_unsynced(&private(&tiny, "shop"), &private(&tiny, "gone")).unwrap();
@@ -98,13 +93,13 @@ fn privileged_gc_removes_what_a_power_loss_left_without_a_row() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_creation_that_is_killed_leaves_a_whole_container_or_none() {
     let tiny = Tiny::hello();
-    tiny.ct(&create("warm", &["--start"])).ok();
+    tiny.make("warm", &["--start"]).ok();
     tiny.ct(&["destroy", "--force", "warm"]).ok();
     let mut instants = Instants(11);
     for turn in 0..KILLS {
-        let words = [&["ct"], create("web", &["--start"]).as_slice()].concat();
+        let words = [&["ct"], making("web", &["--start"]).as_slice()].concat();
         run_and_kill(&tiny.site, &words, instants.below(120));
-        let again = tiny.ct(&create("web", &["--start"]));
+        let again = tiny.make("web", &["--start"]);
         if again.code != 0 {
             assert!(
                 again.stderr.contains("exists already"),

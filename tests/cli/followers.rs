@@ -11,12 +11,14 @@ const KILLS: u64 = 18;
 /// A site whose template has a newer package than its one version, with these containers on it; those with a name that
 /// ends in `r` run.
 fn tiny(names: &[&str]) -> Tiny {
-    let mut tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
-    tiny.create();
+    let mut tiny = Tiny::hello();
     for name in names {
-        let mut create = vec!["create", name, "--template", TEMPLATE, "--net", "none"];
-        create.extend(name.ends_with('r').then_some("--start"));
-        tiny.ct(&create).ok();
+        let start: &[&str] = if name.ends_with('r') {
+            &["--start"]
+        } else {
+            &[]
+        };
+        tiny.make(name, start).ok();
     }
     tiny.publish_all(&[program("hello", "2")]);
     tiny

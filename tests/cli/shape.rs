@@ -30,13 +30,7 @@ fn privileged_a_container_is_given_variables_mounts_and_limits() {
     fs::create_dir_all(&shared).unwrap();
     fs::write(shared.join("file"), "of the node\n").unwrap();
     let mount = format!("{}:/srv/shared:ro", shared.display());
-    let create = [
-        "create",
-        "web",
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
+    let shape = [
         "--env",
         "COLOUR=deep blue",
         "--mount",
@@ -47,7 +41,7 @@ fn privileged_a_container_is_given_variables_mounts_and_limits() {
         "40",
         "--start",
     ];
-    tiny.ct(&create).ok();
+    tiny.make("web", &shape).ok();
     assert_eq!(
         tiny.inside("web", "echo $COLOUR; cat /srv/shared/file"),
         "deep blue\nof the node\n"
@@ -157,9 +151,7 @@ fn privileged_limits_change_at_once_and_everything_else_with_the_next_start() {
 fn privileged_a_rate_of_the_disk_is_the_kernels_from_the_start_on_and_changes_at_once() {
     let tiny = Tiny::hello();
     let name = format!("rate-{}", std::process::id());
-    let template = ["--template", TEMPLATE, "--net", "none", "--start"];
-    tiny.ct(&[&["create", &name, "--io", "20M"], &template[..]].concat())
-        .ok();
+    tiny.make(&name, &["--io", "20M", "--start"]).ok();
     let rates = || {
         let both = [
             "blkio.throttle.read_bps_device",
@@ -196,18 +188,7 @@ fn privileged_a_rate_of_the_disk_is_the_kernels_from_the_start_on_and_changes_at
 fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_command() {
     let tiny = Tiny::hello();
     let name = format!("settle-{}", std::process::id());
-    let create = [
-        "create",
-        &name,
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
-        "--pids",
-        "77",
-        "--start",
-    ];
-    tiny.ct(&create).ok();
+    tiny.make(&name, &["--pids", "77", "--start"]).ok();
     // As a kill leaves it after the kernel was told and before the configuration was written.
     let groups = ["/sys/fs/cgroup/pids/vzpkg", "/sys/fs/cgroup/vzpkg"];
     let group = groups
@@ -310,16 +291,7 @@ fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_processes_are_shown_as_both_sides_number_them() {
     let tiny = Tiny::hello();
-    tiny.ct(&[
-        "create",
-        "web",
-        "--template",
-        TEMPLATE,
-        "--net",
-        "none",
-        "--start",
-    ])
-    .ok();
+    tiny.make("web", &["--start"]).ok();
     tiny.inside("web", "sleep 8641 >/dev/null 2>&1 &");
     let document = tiny.json(&["ct", "top", "web"]);
     assert_eq!(document["schema"], "vzpkg.processes.1");

@@ -48,8 +48,7 @@ fn forget(path: &Path) {
 #[test]
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_new_container_has_64_kib_of_its_own_at_most() {
-    let tiny = Tiny::of(&["hello"], &[program("hello", "1")]);
-    tiny.create();
+    let tiny = Tiny::hello();
     tiny.ct(&["create", "web", "--template", TEMPLATE]).ok();
     let bytes = bytes_on_disk(&tiny.site.root().join("private/web"));
     assert!(bytes <= 64 << 10, "{bytes}");
@@ -70,22 +69,10 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
     let data = tiny_debian::package("data", "1").file("usr/share/data/blob", 0o644, &content);
     let mut tiny = Tiny::of(&["hello", "data"], &[program("hello", "1"), data]);
     tiny.create();
-    let create = |name| {
-        [
-            "create",
-            name,
-            "--template",
-            TEMPLATE,
-            "--net",
-            "none",
-            "--start",
-        ]
-    };
-    tiny.ct(&create("first")).ok();
+    tiny.make("first", &["--start"]).ok();
     tiny.publish_all(&[program("hello", "2")]);
     tiny.update();
-    let ct = |words: &[&str]| tiny.vzpkg(&[&["ct"], words].concat());
-    ct(&create("second")).ok();
+    tiny.make("second", &["--start"]).ok();
     let doctor = tiny.json(&["ct", "list"]);
     let versions: Vec<_> = doctor["containers"]
         .as_array()
@@ -113,7 +100,7 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
     let all = || [&object, &first, &second].map(|path| in_memory(path));
     assert_eq!(all(), [0; 3]);
     let read = |name| {
-        ct(&[
+        tiny.ct(&[
             "exec",
             name,
             "--",
@@ -132,5 +119,5 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
     // And they go together.
     forget(&object);
     assert_eq!(all(), [0; 3]);
-    ct(&["destroy", "--force", "first", "second"]).ok();
+    tiny.ct(&["destroy", "--force", "first", "second"]).ok();
 }

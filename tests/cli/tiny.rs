@@ -78,18 +78,7 @@ impl Tiny {
         let debs = tiny.site.path("own");
         program("mine", "1").build(&debs);
         let mount = format!("{}:/srv/debs:ro", debs.display());
-        let create = [
-            "create",
-            "web",
-            "--template",
-            TEMPLATE,
-            "--net",
-            "none",
-            "--mount",
-            &mount,
-            "--start",
-        ];
-        tiny.ct(&create).ok();
+        tiny.make("web", &["--mount", &mount, "--start"]).ok();
         tiny.inside("web", lines);
         tiny
     }
@@ -168,6 +157,11 @@ impl Tiny {
     /// Runs `vzpkg ct` with these words.
     pub(crate) fn ct(&self, words: &[&str]) -> Run {
         self.vzpkg(&[&["ct"], words].concat())
+    }
+
+    /// Makes a container of the head with a network of its own.
+    pub(crate) fn make(&self, container: &str, more: &[&str]) -> Run {
+        self.ct(&making(container, more))
     }
 
     /// What a shell line says in a container.
@@ -258,6 +252,12 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The words of `vzpkg ct` that make a container of the head with a network of its own.
+pub(crate) fn making<'a>(container: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["create", container, "--template", TEMPLATE, "--net", "none"];
+    [&words, more].concat()
 }
 
 /// Whether some process on this machine has this word among its arguments.
