@@ -36,6 +36,11 @@ impl Kind {
         Self { name, calls, error }
     }
 
+    /// Whether it is the one that puts things in their places.
+    pub(crate) fn is_rename(self) -> bool {
+        self.name == "rename"
+    }
+
     /// Whether it is the one that messages go through, too.
     pub(crate) fn is_write(self) -> bool {
         self.name == "write"

@@ -6,7 +6,7 @@
 //! ordinary run makes one of each, a different one for each kind.
 
 mod containers;
-mod fault;
+pub(crate) mod fault;
 mod scene;
 mod state;
 

@@ -57,7 +57,9 @@ pub(super) fn take_along(
             match moved {
                 Ok(moved) => {
                     tally.moved += 1;
-                    ct::tell_moved(context, &id, &target.name, &moved);
+                    if let Some(moved) = moved {
+                        ct::tell_moved(context, &id, &target.name, &moved);
+                    }
                 }
                 Err(error) => {
                     context.printer.error(&crate::output::render(&error));

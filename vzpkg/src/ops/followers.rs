@@ -3,7 +3,7 @@
 use super::journal::{Journal, StoreObjects};
 use super::node;
 use super::readings::Readings;
-use super::relink::{self, Begun, Direction, Moved};
+use super::relink::{self, Begun, Destination, Moved};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult};
 use std::collections::BTreeMap;
@@ -80,7 +80,8 @@ pub(crate) fn all(store: &Store, template: &TemplateName) -> CommandResult<Vec<C
     Ok(rows)
 }
 
-/// Moves containers to `target`, all at the same time. One that came from there goes back to what it was.
+/// Moves containers to `target`, all at the same time. One that came from there goes back to what it was; nothing is said
+/// of one that an interrupted command had already sent there.
 pub(crate) fn move_batch(
     context: &Context,
     readings: &Readings<'_>,
@@ -88,7 +89,7 @@ pub(crate) fn move_batch(
     batch: &[ContainerRow],
     restart: bool,
     runtime: &RuntimeBinary,
-) -> Vec<(ContainerId, CommandResult<Moved>)> {
+) -> Vec<(ContainerId, CommandResult<Option<Moved>>)> {
     let groups = batch.chunks(TOGETHER);
     groups
         .flat_map(|group| move_group(context, readings, target, group, restart, runtime))
@@ -103,7 +104,7 @@ fn move_group(
     group: &[ContainerRow],
     restart: bool,
     runtime: &RuntimeBinary,
-) -> Vec<(ContainerId, CommandResult<Moved>)> {
+) -> Vec<(ContainerId, CommandResult<Option<Moved>>)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let begun = map(group, threads, |row| {
         begin(context, readings, target, row, runtime)
@@ -112,10 +113,11 @@ fn move_group(
     let (mut prepared, mut held) = (Vec::new(), Vec::new());
     for (row, begun) in group.iter().zip(begun) {
         match begun {
-            Ok(Begun::Stopped(one, report, guard)) => {
+            Ok(Begun::Stopped(one, moved, guard)) => {
                 prepared.push(*one);
-                held.push((report, guard));
+                held.push((moved, guard));
             }
+            Ok(Begun::There) => drop(moved.insert(row.id.clone(), Ok(None))),
             Ok(Begun::Running) => running.push(row),
             Err(error) => drop(moved.insert(row.id.clone(), Err(error))),
         }
@@ -127,8 +129,8 @@ fn move_group(
         journal: &journal,
     };
     let relinked = container::relink_prepared(prepared, &tools);
-    for ((id, link), (report, _guard)) in relinked.into_iter().zip(held) {
-        let one = link.map(|_| Moved { report, live: None });
+    for ((id, link), (one, _guard)) in relinked.into_iter().zip(held) {
+        let one = link.map(|_| Some(one));
         moved.insert(id, one.map_err(CommandError::from));
     }
     let alone = map(&running, ALONE, |row| {
@@ -163,8 +165,8 @@ fn begin(
     runtime: &RuntimeBinary,
 ) -> CommandResult<Begun> {
     node::check_interrupt(context)?;
-    let way = direction(context, readings.store, target, row);
-    relink::begin(context, readings, &row.id, target.digest, way, runtime)
+    let along = Destination::Along(target.digest);
+    relink::begin(context, readings, &row.id, along, runtime)
 }
 
 fn move_one(
@@ -174,21 +176,7 @@ fn move_one(
     row: &ContainerRow,
     restart: bool,
     runtime: &RuntimeBinary,
-) -> CommandResult<Moved> {
-    let way = direction(context, store, target, row);
-    relink::move_container(context, store, row, target.digest, way, restart, runtime)
-}
-
-fn direction(
-    context: &Context,
-    store: &Store,
-    target: &VersionRow,
-    row: &ContainerRow,
-) -> Direction<'static> {
-    let before = relink::link_before(context, store, row);
-    if before.is_ok_and(|before| before == target.digest) {
-        Direction::Back
-    } else {
-        Direction::Forward
-    }
+) -> CommandResult<Option<Moved>> {
+    let along = Destination::Along(target.digest);
+    relink::move_container(context, store, &row.id, along, restart, runtime)
 }

@@ -83,6 +83,41 @@ pub(crate) fn recover_if_cut_short(
     recover(context, store, id)
 }
 
+/// Where a container is to go, as a person says it. Which tree that is, and which way, depends on where the container is,
+/// and that is only known when what was cut short has been finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination<'a> {
+    /// To this tree; private changes are merged.
+    Tree(Digest),
+    /// To this tree with its template: back to what it was where it came from there.
+    Along(Digest),
+    /// To where it was before its last relink.
+    Before,
+    /// Nowhere, but without the private changes at these paths; without all where there are none.
+    Reset(&'a [RelPath]),
+}
+
+impl<'a> Destination<'a> {
+    /// The way there from `row`, which nothing was left half done of; nothing where it is there.
+    fn way(
+        self,
+        context: &Context,
+        store: &Store,
+        row: &ContainerRow,
+    ) -> CommandResult<Option<(Digest, Direction<'a>)>> {
+        let before = || link_before(context, store, row);
+        Ok(match self {
+            Self::Tree(to) | Self::Along(to) if row.link == to => None,
+            Self::Along(to) if before().is_ok_and(|before| before == to) => {
+                Some((to, Direction::Back))
+            }
+            Self::Tree(to) | Self::Along(to) => Some((to, Direction::Forward)),
+            Self::Before => Some((before()?, Direction::Back)),
+            Self::Reset(paths) => Some((row.link, Direction::Reset(paths))),
+        })
+    }
+}
+
 /// Which way a container moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction<'a> {
@@ -108,51 +143,63 @@ impl Direction<'_> {
 /// What came of moving a container, or would.
 #[derive(Debug)]
 pub(crate) struct Moved {
+    /// The tree that it was on.
+    pub(crate) from: Digest,
+    /// The tree that it is on now, or would be.
+    pub(crate) to: Digest,
     /// What the merge decided.
     pub(crate) report: MergeReport,
     /// What else there is to say about one that runs.
     pub(crate) live: Option<Live>,
 }
 
-/// Moves a container to the tree `to`, running or stopped; with `--dry-run` only judges. Services that tie a running one
-/// to its version are stopped and started with `restart`.
+/// Moves a container, running or stopped, unless it is there already; with `--dry-run` only judges. Services that tie a
+/// running one to its version are stopped and started with `restart`.
 ///
 /// # Errors
-/// [`Kind::Unmet`] for merges that cannot be done from outside and for running containers that are tied.
+/// [`Kind::Unmet`] for merges that cannot be done from outside, for running containers that are tied, and where there is
+/// nothing to go back to.
 pub(crate) fn move_container(
     context: &Context,
     store: &Store,
-    row: &ContainerRow,
-    to: Digest,
-    direction: Direction<'_>,
+    id: &ContainerId,
+    destination: Destination<'_>,
     restart: bool,
     runtime: &dyn OciRuntime,
-) -> CommandResult<Moved> {
-    let _guard = node::guard(context, store, GuardName::Container(row.id.clone()))?;
-    recover(context, store, &row.id)?;
-    let row = store.db.container(&row.id)?;
-    let paths = containers::paths(context, store, &row.id);
+) -> CommandResult<Option<Moved>> {
+    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
+    recover(context, store, id)?;
+    let row = store.db.container(id)?;
+    let Some((to, direction)) = destination.way(context, store, &row)? else {
+        return Ok(None);
+    };
+    let paths = containers::paths(context, store, id);
     let now = container::state(&paths, runtime)?;
-    match (now.state, now.pid) {
+    let (report, live) = match (now.state, now.pid) {
         (RunState::Stopped, _) => {
             let report = move_stopped(context, store, &row, to, direction, runtime)?;
-            Ok(Moved { report, live: None })
+            (report, None)
         }
         (RunState::Running, Some(init)) => {
             let how = (restart, init);
             let (report, live) =
                 relink_live::move_running(context, store, &row, to, direction, how, runtime)?;
-            Ok(Moved {
-                report,
-                live: Some(live),
-            })
+            (report, Some(live))
         }
-        _ => Err(CommandError::message(
-            Kind::Unmet,
-            format!("container `{}` is neither running nor stopped", row.id),
-        )
-        .hint(format!("stop it first: vzpkg ct stop {}", row.id))),
-    }
+        _ => {
+            return Err(CommandError::message(
+                Kind::Unmet,
+                format!("container `{id}` is neither running nor stopped"),
+            )
+            .hint(format!("stop it first: vzpkg ct stop {id}")));
+        }
+    };
+    Ok(Some(Moved {
+        from: row.link,
+        to,
+        report,
+        live,
+    }))
 }
 
 fn move_stopped(
@@ -199,12 +246,14 @@ const fn link(row: &ContainerRow) -> Link {
 /// A container that goes along with others.
 pub(crate) enum Begun {
     /// It is stopped: its way is written down, and it is held until that is gone.
-    Stopped(Box<Prepared>, MergeReport, Guard),
+    Stopped(Box<Prepared>, Moved, Guard),
+    /// It is there: what was cut short led there and was finished.
+    There,
     /// It runs, or is on its way to: it is moved alone.
     Running,
 }
 
-/// Begins to move a container to the tree `to`, if it is stopped: what is left to do can be done for many at once.
+/// Begins to move a container, if it is stopped: what is left to do can be done for many at once.
 ///
 /// # Errors
 /// [`Kind::Unmet`] for merges that cannot be done from outside.
@@ -212,14 +261,16 @@ pub(crate) fn begin(
     context: &Context,
     readings: &Readings<'_>,
     id: &ContainerId,
-    to: Digest,
-    direction: Direction<'_>,
+    destination: Destination<'_>,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<Begun> {
     let store = readings.store;
     let guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     recover(context, store, id)?;
     let row = store.db.container(id)?;
+    let Some((to, direction)) = destination.way(context, store, &row)? else {
+        return Ok(Begun::There);
+    };
     let paths = containers::paths(context, store, id);
     if container::state(&paths, runtime)?.state != RunState::Stopped {
         return Ok(Begun::Running);
@@ -228,7 +279,13 @@ pub(crate) fn begin(
     let journal = Journal(&store.db);
     let prepared =
         container::prepare_relink(&paths, link(&row), to, &merged.plan, runtime, &journal)?;
-    Ok(Begun::Stopped(Box::new(prepared), merged.report, guard))
+    let moved = Moved {
+        from: row.link,
+        to,
+        report: merged.report,
+        live: None,
+    };
+    Ok(Begun::Stopped(Box::new(prepared), moved, guard))
 }
 
 /// Fails where the merge cannot be done from outside.
@@ -289,11 +346,7 @@ pub(super) fn plan(
 ///
 /// # Errors
 /// [`Kind::Unmet`] where it never was relinked.
-pub(crate) fn link_before(
-    context: &Context,
-    store: &Store,
-    row: &ContainerRow,
-) -> CommandResult<Digest> {
+fn link_before(context: &Context, store: &Store, row: &ContainerRow) -> CommandResult<Digest> {
     let paths = containers::paths(context, store, &row.id);
     Ok(container::undo_record(&paths, link(row))?.from.tree)
 }

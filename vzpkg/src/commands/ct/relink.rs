@@ -4,7 +4,7 @@ use super::Context;
 use crate::cli::{CtRelink, CtRollback};
 use crate::commands::for_each;
 use crate::error::CommandResult;
-use crate::ops::relink::{self, Direction, Moved};
+use crate::ops::relink::{self, Destination, Moved};
 use crate::ops::relink_live::Live;
 use crate::ops::{containers, names, node};
 use crate::output::{Tone, clean};
@@ -35,23 +35,13 @@ pub(in crate::commands) fn relink_one(
     restart: bool,
     runtime: &dyn OciRuntime,
 ) -> CommandResult {
-    if row.link == target.digest {
-        context.printer.status(
-            Tone::Plain,
-            "Unchanged",
-            format_args!("{} is on {} already", row.id, target.name),
-        );
+    let there = Destination::Tree(target.digest);
+    let moved = relink::move_container(context, store, &row.id, there, restart, runtime)?;
+    let Some(moved) = moved else {
+        let what = format_args!("{} is on {} already", row.id, target.name);
+        context.printer.status(Tone::Plain, "Unchanged", what);
         return Ok(());
-    }
-    let moved = relink::move_container(
-        context,
-        store,
-        row,
-        target.digest,
-        Direction::Forward,
-        restart,
-        runtime,
-    )?;
+    };
     tell_moved(context, &row.id, &target.name, &moved);
     if !context.settings.dry_run {
         context
@@ -70,15 +60,16 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
         let target = names::version_of(&store, &area, &row.template, text)?;
         return relink_one(context, &store, &row, &target, arguments.restart, &runtime);
     }
-    let before = relink::link_before(context, &store, &row)?;
-    let restart = arguments.restart;
-    let back = Direction::Back;
-    let moved = relink::move_container(context, &store, &row, before, back, restart, &runtime)?;
+    let (before, restart) = (Destination::Before, arguments.restart);
+    let moved = relink::move_container(context, &store, &row.id, before, restart, &runtime)?;
+    let Some(moved) = moved else {
+        return Ok(());
+    };
     let name = store
         .db
-        .versions_with(&before)?
+        .versions_with(&moved.to)?
         .first()
-        .map_or_else(|| before.short(), |row| row.name.to_string());
+        .map_or_else(|| moved.to.short(), |row| row.name.to_string());
     let verb = if context.settings.dry_run {
         "Would move"
     } else {
@@ -90,7 +81,7 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
         format_args!("{} to {name}{}", row.id, pause(&moved)),
     );
     report(context, &moved);
-    let left = store.db.versions_with(&row.link)?.into_iter();
+    let left = store.db.versions_with(&moved.from)?.into_iter();
     let left = left
         .map(|version| version.name)
         .find(|name| name.template == row.template);

@@ -3,7 +3,7 @@
 use super::{Context, relink};
 use crate::cli::CtReset;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::relink::{self as moving, Direction};
+use crate::ops::relink::{self as moving, Destination};
 use crate::ops::{containers, node};
 use crate::output::{Tone, clean};
 
@@ -18,9 +18,11 @@ pub(super) fn run(context: &Context, arguments: &CtReset) -> CommandResult {
         let text = format!("container `{}` stays as it is", row.id);
         return Err(CommandError::message(Kind::Unmet, text));
     }
-    let reset = Direction::Reset(&paths);
-    let restart = arguments.restart;
-    let moved = moving::move_container(context, &store, &row, row.link, reset, restart, &runtime)?;
+    let (reset, restart) = (Destination::Reset(&paths), arguments.restart);
+    let moved = moving::move_container(context, &store, &row.id, reset, restart, &runtime)?;
+    let Some(moved) = moved else {
+        return Ok(());
+    };
     let count = moved.report.lines.len();
     let what = format!(
         "{}: {count} private changes{}",
