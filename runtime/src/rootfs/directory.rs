@@ -1,7 +1,8 @@
 //! Plain directories in a root file system: materialised versions, further layers, and the upper.
 
-use super::{MountError, Owners, Upper, open};
+use super::{MountError, Owners, Upper};
 use crate::sys::{Kernel, MountAttributes};
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -19,6 +20,13 @@ pub(super) fn lower(
     Ok(mount)
 }
 
+/// The directory of objects, whose owners are nobody's affair: only contents are taken from it.
+pub(super) fn data(kernel: &dyn Kernel, objects: &Path) -> Result<OwnedFd, MountError> {
+    kernel
+        .clone_mount(None, objects, false)
+        .map_err(MountError::on("open objects", objects))
+}
+
 /// A version that stands alone, without an overlay: nobody may write to it.
 pub(super) fn read_only(
     kernel: &dyn Kernel,
@@ -31,15 +39,13 @@ pub(super) fn read_only(
     Ok(mount)
 }
 
-/// The upper and its work directory, open until the overlay is made.
+/// The upper and its work directory: names in a mount of the directory that both are in, owners shifted. The kernel
+/// wants both under one mount, and dissolves this one with its descriptor.
 #[derive(Debug)]
 pub(super) struct UpperParts {
-    pub(super) upper: OwnedFd,
-    pub(super) work: OwnedFd,
-    /// The last component of its path.
-    pub(super) work_name: String,
-    /// The shifted mount that both lie in. The kernel dissolves it with its last descriptor, and then refuses them.
-    _clone: Option<OwnedFd>,
+    pub(super) both: OwnedFd,
+    pub(super) upper: OsString,
+    pub(super) work: OsString,
 }
 
 /// The upper and its work directory, ready for an overlay.
@@ -52,17 +58,6 @@ pub(super) fn upper(
     if volatile {
         forget_volatile(&upper.work);
     }
-    let work_name = upper.work.file_name().unwrap_or_default();
-    let work_name = work_name.to_string_lossy().into_owned();
-    if owners.namespace.is_none() {
-        return Ok(UpperParts {
-            upper: open(kernel, &upper.upper)?,
-            work: open(kernel, &upper.work)?,
-            work_name,
-            _clone: None,
-        });
-    }
-    // The kernel wants both under one mount, and two shifted clones would be two.
     let apart = || MountError::Apart(upper.clone());
     let parent = upper.upper.parent().ok_or_else(apart)?;
     let (Some(first), Some(second)) = (upper.upper.file_name(), upper.work.file_name()) else {
@@ -71,17 +66,10 @@ pub(super) fn upper(
     if upper.work.parent() != Some(parent) {
         return Err(apart());
     }
-    let both = lower(kernel, parent, owners)?;
-    let open = |name: &Path, whole: &Path| {
-        kernel
-            .open_beneath(&both, name)
-            .map_err(MountError::on("open", whole))
-    };
     Ok(UpperParts {
-        upper: open(Path::new(first), &upper.upper)?,
-        work: open(Path::new(second), &upper.work)?,
-        work_name,
-        _clone: Some(both),
+        both: lower(kernel, parent, owners)?,
+        upper: first.to_owned(),
+        work: second.to_owned(),
     })
 }
 

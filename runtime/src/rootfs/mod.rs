@@ -14,10 +14,12 @@
 //!
 //! A mount takes 0.3–0.7 ms whatever the size of the version, about 1 ms with shifted owners.
 //!
-//! Lowers are handed over as descriptors of mounts that are attached nowhere. overlayfs takes them since Linux 6.15, so
-//! that on older kernels no tier mounts yet, whatever they could do.
+//! Layers are handed over as descriptors of mounts that are attached nowhere, which overlayfs takes since Linux 6.15;
+//! older kernels get them by name (`by_name`). Contents apart from names, which all tiers but the last need, are known
+//! since Linux 6.5.
 
 mod aside;
+mod by_name;
 mod directory;
 mod erofs;
 mod overlay;
@@ -192,7 +194,7 @@ pub fn assemble_with(kernel: &dyn Kernel, spec: &MountSpec) -> Result<OwnedFd, M
     match spec.tier {
         Tier::Image => {
             stack.lowers.push(erofs::lower(kernel, spec, &owners)?);
-            stack.data = Some(open(kernel, &lower.objects)?);
+            stack.data = Some(directory::data(kernel, &lower.objects)?);
         }
         Tier::Stacked | Tier::Stubs => stack.lowers.push(overlay::version(kernel, spec, &owners)?),
         Tier::Directory => {

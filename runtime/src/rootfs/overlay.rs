@@ -3,18 +3,20 @@
 //! Every option is set, whatever the kernel's default: with `metacopy` or `redirect_dir` an upper would hold references
 //! into the version below it, and show wrong bytes when that changes; `index` and `xino` remember inodes of the version.
 
-use super::{MountError, MountSpec, Owners, Tier, erofs, open, shared};
+use super::by_name::{self, Names};
+use super::{MountError, MountSpec, Owners, Tier, erofs, shared};
 use crate::sys::{Kernel, MountAttributes, Setting};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 /// An overlay to be created. Descriptors stay open until it is.
 #[derive(Debug, Default)]
 pub(super) struct Stack {
     /// Topmost first.
     pub(super) lowers: Vec<OwnedFd>,
-    /// Where the files of the lowest lower have their contents.
+    /// A mount of the directory where the files of the lowest lower have their contents.
     pub(super) data: Option<OwnedFd>,
     /// Upper and work directory.
     pub(super) upper: Option<super::directory::UpperParts>,
@@ -31,7 +33,7 @@ pub(super) const PRIVATE: [(&str, &str); 5] = [
 
 /// Options of the read-only overlay of one version: kernels that need `metacopy` to find data in a data layer have it
 /// here only, below the overlay that is written to. Such kernels refuse it together with `redirect_dir=nofollow`.
-const VERSION: [(&str, &str); 5] = [
+pub(super) const VERSION: [(&str, &str); 5] = [
     ("metacopy", "on"),
     ("redirect_dir", "follow"),
     ("index", "off"),
@@ -47,14 +49,94 @@ impl Stack {
         options: &[(&str, &str)],
         spec: &MountSpec,
     ) -> Result<OwnedFd, MountError> {
-        let path = &spec.lower.image;
+        let overlay = Overlay {
+            stack: self,
+            options,
+            spec,
+        };
+        match overlay.create(kernel, Layers::Descriptors) {
+            Err(MountError::Refused { source, .. }) if wants_names(&source) => {
+                overlay.create_by_name(kernel)
+            }
+            created => created,
+        }
+    }
+
+    /// What the mount table says was mounted: of an overlay that is written to also which work directory it has, by which
+    /// a relink tells the overlays of one container apart.
+    fn name(&self) -> String {
+        let work = self
+            .upper
+            .as_ref()
+            .map(|parts| parts.work.to_string_lossy());
+        work.map_or_else(|| "vzpkg".to_owned(), |work| format!("vzpkg:{work}"))
+    }
+
+    /// Tells the overlay its layers by descriptors.
+    fn configure(&self, kernel: &dyn Kernel, context: &OwnedFd) -> io::Result<()> {
+        let descriptor = |key, value: &OwnedFd| {
+            kernel.configure(context, key, Setting::Descriptor(value.as_fd()))
+        };
+        for lower in &self.lowers {
+            descriptor("lowerdir+", lower)?;
+        }
+        if let Some(data) = &self.data {
+            descriptor("datadir+", data)?;
+        }
+        if let Some(parts) = &self.upper {
+            let inside = |name| kernel.open_beneath(&parts.both, Path::new(name));
+            descriptor("upperdir", &inside(&parts.upper)?)?;
+            descriptor("workdir", &inside(&parts.work)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this may be a kernel that takes names only, or nothing that is attached nowhere.
+fn wants_names(refusal: &io::Error) -> bool {
+    let known = [libc::EINVAL, libc::EBADF, libc::EOPNOTSUPP];
+    refusal
+        .raw_os_error()
+        .is_some_and(|error| known.contains(&error))
+}
+
+/// How the kernel is told of the layers.
+#[derive(Debug, Clone, Copy)]
+enum Layers<'a> {
+    Descriptors,
+    Names(&'a Names),
+}
+
+/// An overlay, to the last option.
+pub(super) struct Overlay<'a> {
+    pub(super) stack: &'a Stack,
+    pub(super) options: &'a [(&'a str, &'a str)],
+    pub(super) spec: &'a MountSpec,
+}
+
+impl Overlay<'_> {
+    /// For a kernel that takes layers by name only.
+    pub(super) fn create_by_name(&self, kernel: &dyn Kernel) -> Result<OwnedFd, MountError> {
+        let create = |names: &Names| Ok(self.create(kernel, Layers::Names(names)));
+        let created = by_name::with_names(kernel, self.stack, create);
+        let step = MountError::on("attach the layers of", &self.spec.lower.image);
+        created.map_err(step)?
+    }
+
+    fn create(&self, kernel: &dyn Kernel, layers: Layers<'_>) -> Result<OwnedFd, MountError> {
+        let path = &self.spec.lower.image;
         let context = kernel
             .new_filesystem("overlay")
             .map_err(MountError::on("mount", path))?;
-        let volatile = spec.volatile && self.upper.is_some();
-        self.configure(kernel, &context, options, volatile)
-            .and_then(|attributes| match (&spec.id_map, &self.upper) {
-                (Some(map), Some(_)) => kernel.create_as(&context, attributes, map.first),
+        let writable = self.stack.upper.is_some();
+        let attributes = if writable {
+            MountAttributes::empty()
+        } else {
+            MountAttributes::MOUNT_ATTR_RDONLY
+        };
+        self.configure(kernel, &context, layers)
+            .and_then(|()| match &self.spec.id_map {
+                Some(map) if writable => kernel.create_as(&context, attributes, map.first),
                 _ => kernel.create(&context, attributes),
             })
             .map_err(|source| MountError::Refused {
@@ -65,45 +147,26 @@ impl Stack {
             })
     }
 
-    /// What the mount table says was mounted: of an overlay that is written to also which work directory it has, by which
-    /// a relink tells the overlays of one container apart.
-    fn name(&self) -> String {
-        let work = self.upper.as_ref().map(|parts| parts.work_name.as_str());
-        work.map_or_else(|| "vzpkg".to_owned(), |work| format!("vzpkg:{work}"))
-    }
-
     fn configure(
         &self,
         kernel: &dyn Kernel,
         context: &OwnedFd,
-        options: &[(&str, &str)],
-        volatile: bool,
-    ) -> io::Result<MountAttributes> {
+        layers: Layers<'_>,
+    ) -> io::Result<()> {
         let text =
             |key, value: &str| kernel.configure(context, key, Setting::Text(OsStr::new(value)));
-        let descriptor = |key, value: &OwnedFd| {
-            kernel.configure(context, key, Setting::Descriptor(value.as_fd()))
-        };
-        text("source", &self.name())?;
-        for lower in &self.lowers {
-            descriptor("lowerdir+", lower)?;
+        text("source", &self.stack.name())?;
+        match layers {
+            Layers::Descriptors => self.stack.configure(kernel, context)?,
+            Layers::Names(names) => names.configure(kernel, context)?,
         }
-        if let Some(data) = &self.data {
-            descriptor("datadir+", data)?;
-        }
-        let mut attributes = MountAttributes::MOUNT_ATTR_RDONLY;
-        if let Some(parts) = &self.upper {
-            descriptor("upperdir", &parts.upper)?;
-            descriptor("workdir", &parts.work)?;
-            attributes = MountAttributes::empty();
-        }
-        for (key, value) in options {
+        for (key, value) in self.options {
             text(key, value)?;
         }
-        if volatile {
+        if self.spec.volatile && self.stack.upper.is_some() {
             kernel.configure(context, "volatile", Setting::Flag)?;
         }
-        Ok(attributes)
+        Ok(())
     }
 }
 
@@ -126,7 +189,7 @@ pub(super) fn version(
         };
         let stack = Stack {
             lowers: vec![metadata],
-            data: Some(open(kernel, &spec.lower.objects)?),
+            data: Some(super::directory::data(kernel, &spec.lower.objects)?),
             upper: None,
         };
         stack.create(kernel, &VERSION, spec)

@@ -37,14 +37,7 @@ impl Kernel for Linux {
             Setting::Flag => rustix::mount::fsconfig_set_flag(context, key)?,
             Setting::Text(text) => rustix::mount::fsconfig_set_string(context, key, text)?,
             Setting::Descriptor(descriptor) => {
-                match rustix::mount::fsconfig_set_fd(context, key, descriptor) {
-                    // overlayfs takes descriptors since Linux 6.13; before that the magic link names the same thing.
-                    Err(Errno::INVAL) => {
-                        let link = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
-                        rustix::mount::fsconfig_set_string(context, key, link)?;
-                    }
-                    other => other?,
-                }
+                rustix::mount::fsconfig_set_fd(context, key, descriptor)?;
             }
         }
         Ok(())
@@ -104,6 +97,10 @@ impl Kernel for Linux {
             Mode::empty(),
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
         )?)
+    }
+
+    fn make_directory(&self, directory: &OwnedFd, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(directory, name, Mode::RWXU)?)
     }
 
     fn clone_mount(

@@ -52,7 +52,7 @@ pub struct FilterInstruction {
 ///
 /// [`Linux`] does it, [`Recording`] writes it down. Methods that change "the calling process" are for the
 /// single-threaded helper only; of a process with more threads they change the calling thread.
-pub trait Kernel: Debug {
+pub trait Kernel: Debug + Sync {
     /// Opens a context to configure a file system of this type (`fsopen`).
     ///
     /// # Errors
@@ -104,6 +104,12 @@ pub trait Kernel: Debug {
     /// # Errors
     /// `ELOOP` where a component is a symbolic link.
     fn open_beneath(&self, directory: &OwnedFd, path: &Path) -> io::Result<OwnedFd>;
+
+    /// Makes a directory of this name in `directory`, which only its owner may enter (`mkdirat`).
+    ///
+    /// # Errors
+    /// As `mkdir`.
+    fn make_directory(&self, directory: &OwnedFd, name: &str) -> io::Result<()>;
 
     /// Makes a second, detached mount of what is at `path` below `directory`; with everything mounted below it if
     /// `recursive` (`open_tree`).

@@ -131,6 +131,11 @@ impl Kernel for Recording {
         self.opened(format!("{directory}/{}", path.display()))
     }
 
+    fn make_directory(&self, directory: &OwnedFd, name: &str) -> io::Result<()> {
+        let directory = self.name(directory.as_raw_fd());
+        self.call(format!("make directory {name} in {directory}"))
+    }
+
     fn clone_mount(
         &self,
         directory: Option<&OwnedFd>,
