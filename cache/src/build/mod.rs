@@ -252,7 +252,15 @@ fn build_once(
     let assembly = backend.assemble(plan, staging.path())?;
     let stage = assemble::Stage::prepare(plan, &staging, assembly)?;
     clock.begin(Step::Run)?;
-    scripts::run_all(plan, &stage, backend)?;
+    std::thread::scope(|scope| {
+        // What was imported reaches the disk while scripts run one after the other: there is a processor free, and less to
+        // wait for at the end. A script that fails does not take it away again.
+        let synced = scope.spawn(|| request.store.sync());
+        let run = scripts::run_all(plan, &stage, backend);
+        let synced = synced.join();
+        run?;
+        Ok::<_, BuildError>(synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+    })?;
     clock.begin(Step::Commit)?;
     let likely = commit::Likely::of(plan.incoming);
     let (upper, threads) = (stage.upper(), request.threads);

@@ -4,6 +4,7 @@
 //! run inside the tree with bash. Values reach both as environment, never as shell text. Scripts leave no file behind.
 
 use super::assemble::Stage;
+use super::backend::Middle;
 use super::run::{self, Session};
 use super::{Backend, BuildError, BuildKind, Plan};
 use std::fs;
@@ -87,16 +88,18 @@ impl<'a> Runner<'a> {
     fn packages(&mut self, backend: &dyn Backend, middle: bool) -> Result<(), BuildError> {
         let (plan, stage) = (self.plan, self.stage);
         let os = plan.request.template;
+        let mut kinds = vec![ScriptKind::MidPreInstall, ScriptKind::MidPostInstall];
+        kinds.retain(|kind| middle && os.scripts.get(*kind).is_some());
         let mut in_the_middle = |session: &mut Session<'_>| {
-            for kind in [ScriptKind::MidPreInstall, ScriptKind::MidPostInstall] {
-                if middle && os.scripts.get(kind).is_some() {
-                    run_inside(plan, session, os, kind)?;
-                }
-            }
-            Ok(())
+            let mut kinds = kinds.iter();
+            kinds.try_for_each(|kind| run_inside(plan, session, os, *kind))
+        };
+        let middle: Option<&mut Middle<'_>> = match kinds.is_empty() {
+            true => None,
+            false => Some(&mut in_the_middle),
         };
         let session = self.inside()?;
-        backend.run(plan, &stage.assembly, session, &mut in_the_middle)
+        backend.run(plan, &stage.assembly, session, middle)
     }
 
     /// The session on the target; started if there is none.

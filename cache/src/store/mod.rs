@@ -3,6 +3,7 @@
 //! The format is described in the crate documentation. This file opens a store and joins its parts; what each part
 //! does is in its own file.
 
+mod apart;
 mod builds;
 mod db;
 mod erofs;
@@ -83,7 +84,7 @@ pub struct Store {
 }
 
 /// The directories of a store and their permission bits. Objects hold `/etc/shadow`'s bytes: nobody else may look.
-fn directories(layout: &Layout) -> [(std::path::PathBuf, u32); 8] {
+fn directories(layout: &Layout) -> [(std::path::PathBuf, u32); 9] {
     [
         (layout.store(), 0o755),
         (layout.objects(), 0o700),
@@ -93,6 +94,8 @@ fn directories(layout: &Layout) -> [(std::path::PathBuf, u32); 8] {
         (layout.guards(), 0o755),
         (layout.materialized_trees(), 0o700),
         (layout.builds(), 0o700),
+        // Process 1 of a user namespace walks through to its own; nobody lists it.
+        (layout.private_areas(), 0o711),
     ]
 }
 
@@ -111,6 +114,9 @@ impl Store {
             Access::ReadWrite => {
                 for (path, mode) in directories(&layout) {
                     durable::create_directories(&path, mode)?;
+                }
+                for many in [layout.builds(), layout.private_areas()] {
+                    apart::keep_apart(&many);
                 }
                 reserve::set_aside(&layout.reserve());
             }

@@ -5,6 +5,7 @@
 //! work: one whose path another package ships, one without `md5sums` (dpkg makes them), one whose conffiles carry flags.
 
 use super::{PACKAGES, closure, database, perl, report};
+use crate::build::backend::Middle;
 use crate::build::{Assembly, BuildError, Plan, Session};
 use crate::store::PackageManifest;
 use crate::tree::merge::{Layer, merge};
@@ -193,12 +194,13 @@ pub(super) fn offer_packages(
     Ok(vec![Bind::read_only(directory, PACKAGES)])
 }
 
-/// Runs every preinst, then configures: the Essential packages and what they need, then everything.
+/// Runs every preinst, then configures: the Essential packages and what they need, then everything. All of it is one
+/// command, so that perl is loaded once, unless the template has something to do in between.
 pub(super) fn run(
     plan: &Plan<'_>,
     assembly: &Assembly,
     session: &mut Session<'_>,
-    middle: &mut dyn FnMut(&mut Session<'_>) -> Result<(), BuildError>,
+    middle: Option<&mut Middle<'_>>,
 ) -> Result<(), BuildError> {
     let is_aside = |package: &PackageManifest| {
         assembly
@@ -206,7 +208,6 @@ pub(super) fn run(
             .iter()
             .any(|name| name == package.name.as_str())
     };
-    run_preinsts(plan, session, &is_aside)?;
     let essential = closure::essential(plan.incoming);
     let (early, late): (Vec<_>, Vec<_>) = plan
         .incoming
@@ -214,7 +215,8 @@ pub(super) fn run(
         .enumerate()
         .filter(|(_, package)| is_aside(package))
         .partition(|(position, _)| essential.contains(position));
-    unpack(session, early.into_iter().map(|(_, package)| &**package))?;
+    let mut steps = preinsts(plan, &is_aside);
+    steps.extend(unpack(early.into_iter().map(|(_, package)| &**package)));
     let names: Vec<String> = plan
         .incoming
         .iter()
@@ -223,15 +225,41 @@ pub(super) fn run(
         .map(|(_, package)| package.name.to_string())
         .collect();
     if !names.is_empty() {
-        let mut argv = configure();
-        argv.extend(names);
-        report::dpkg(session, &RunCommand::new(argv))?;
+        steps.push(words(dpkg("--configure").into_iter().chain(names)));
     }
-    middle(session)?;
-    unpack(session, late.into_iter().map(|(_, package)| &**package))?;
-    let mut argv = configure();
-    argv.push("--pending".to_owned());
-    report::dpkg(session, &RunCommand::new(argv))
+    if let Some(middle) = middle {
+        carry_out(session, &steps)?;
+        steps.clear();
+        middle(session)?;
+    }
+    steps.extend(unpack(late.into_iter().map(|(_, package)| &**package)));
+    let pending = dpkg("--configure").into_iter();
+    steps.push(words(pending.chain(["--pending".to_owned()])));
+    carry_out(session, &steps)
+}
+
+/// Steps in the words of the shell, one after the other until one fails, with perl loaded for them.
+fn carry_out(session: &mut Session<'_>, steps: &[String]) -> Result<(), BuildError> {
+    let script = steps.join(" &&\n");
+    report::dpkg(
+        session,
+        &RunCommand::new([perl::WITH_SERVER, "sh", "-c", &script]),
+    )
+}
+
+/// A command in the words of the shell.
+fn words(command: impl IntoIterator<Item = String>) -> String {
+    let quoted = command.into_iter().map(|word| quoted(&word));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// A word that the shell takes as it is.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-._/:=~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// dpkg, told never to ask: a conffile that a script made before stays as it is.
@@ -241,31 +269,15 @@ pub(super) fn dpkg(action: &str) -> Vec<String> {
         .to_vec()
 }
 
-/// dpkg that configures, with perl loaded for its scripts.
-fn configure() -> Vec<String> {
-    let mut argv = dpkg("--configure");
-    argv.insert(0, perl::WITH_SERVER.to_owned());
-    argv
+fn unpack<'a>(packages: impl Iterator<Item = &'a PackageManifest>) -> Option<String> {
+    let files: Vec<String> = packages
+        .map(|package| format!("{PACKAGES}/{}.deb", package.sha256))
+        .collect();
+    (!files.is_empty()).then(|| words(dpkg("--unpack").into_iter().chain(files)))
 }
 
-fn unpack<'a>(
-    session: &mut Session<'_>,
-    packages: impl Iterator<Item = &'a PackageManifest>,
-) -> Result<(), BuildError> {
-    let mut argv = dpkg("--unpack");
-    let options = argv.len();
-    argv.extend(packages.map(|package| format!("{PACKAGES}/{}.deb", package.sha256)));
-    if argv.len() == options {
-        return Ok(());
-    }
-    report::dpkg(session, &RunCommand::new(argv))
-}
-
-fn run_preinsts(
-    plan: &Plan<'_>,
-    session: &mut Session<'_>,
-    is_aside: &dyn Fn(&PackageManifest) -> bool,
-) -> Result<(), BuildError> {
+/// The preinst of each package that has one, as dpkg would run it; what is said is what dpkg says.
+fn preinsts(plan: &Plan<'_>, is_aside: &dyn Fn(&PackageManifest) -> bool) -> Vec<String> {
     let version = plan
         .incoming
         .iter()
@@ -280,28 +292,47 @@ fn run_preinsts(
         .iter()
         .filter(has_preinst)
         .partition(makes_accounts);
-    for package in first.into_iter().chain(rest) {
-        let name = package.name.as_str();
-        let script = format!(
-            "ln -sfn {STAGED}/{name} /{0}/tmp.ci && exec /{0}/tmp.ci/preinst install",
-            database::DATABASE
-        );
-        let mut command = RunCommand::new(["sh", "-c", &script]);
-        for (variable, value) in [
-            ("DPKG_MAINTSCRIPT_PACKAGE", name),
-            ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"),
-            ("DPKG_MAINTSCRIPT_ARCH", package.arch.as_str()),
-            ("DPKG_MAINTSCRIPT_NAME", "preinst"),
-            ("DPKG_MAINTSCRIPT_DEBUG", "0"),
-            ("DPKG_RUNNING_VERSION", version),
-            ("DPKG_ADMINDIR", "/var/lib/dpkg"),
-            ("DPKG_ROOT", ""),
-        ] {
-            command
-                .environment
-                .insert(variable.to_owned(), value.to_owned());
+    let all = first.into_iter().chain(rest);
+    all.map(|package| preinst(package, version)).collect()
+}
+
+fn preinst(package: &PackageManifest, dpkg_version: &str) -> String {
+    let name = package.name.as_str();
+    let variables = [
+        ("DPKG_MAINTSCRIPT_PACKAGE", name),
+        ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"),
+        ("DPKG_MAINTSCRIPT_ARCH", package.arch.as_str()),
+        ("DPKG_MAINTSCRIPT_NAME", "preinst"),
+        ("DPKG_MAINTSCRIPT_DEBUG", "0"),
+        ("DPKG_RUNNING_VERSION", dpkg_version),
+        ("DPKG_ADMINDIR", "/var/lib/dpkg"),
+        ("DPKG_ROOT", ""),
+    ]
+    .map(|(variable, value)| format!("{variable}={}", quoted(value)))
+    .join(" ");
+    let said = quoted(&format!("Unpacking {name} ({}) ...", package.version));
+    let database = database::DATABASE;
+    format!(
+        "{{ echo {said} && ln -sfn {STAGED}/{name} /{database}/tmp.ci && {variables} /{database}/tmp.ci/preinst install || \
+         {{ echo \" new {name} package pre-installation script subprocess returned error exit status $?\" >&2; false; }}; }}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_sees_every_word_as_it_is() {
+        for plain in ["--configure", "libc6:amd64", "1:2.3~4+b1"] {
+            assert_eq!(quoted(plain), plain);
         }
-        report::script(session, &command, name, "pre-installation script")?;
+        let odd = ["", "a b", "$HOME", "it's", "a;b", "`c`", "x\ny"];
+        let script = format!("printf '%s|' {}", words(odd.map(str::to_owned)));
+        let said = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), odd.join("|") + "|");
     }
-    Ok(())
 }

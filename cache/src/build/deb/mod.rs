@@ -17,6 +17,7 @@ mod transaction;
 
 pub(super) use outcome::installed;
 
+use super::backend::Middle;
 use super::{Assembly, Backend, BuildError, Plan, Session};
 use std::path::Path;
 use vzpkg_metadata::tree::Tree;
@@ -26,10 +27,12 @@ use vzpkg_metadata::tree::Tree;
 pub struct DebBackend;
 
 /// The variables of everything that maintainer scripts may be run by.
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
     ("DEBCONF_NOWARNINGS", "yes"),
+    // As debootstrap and mmdebstrap have it. Scripts that set it themselves set this.
+    ("LC_ALL", "C"),
 ];
 
 /// Where package files are seen in the sandbox.
@@ -52,7 +55,7 @@ impl Backend for DebBackend {
         plan: &Plan<'_>,
         assembly: &Assembly,
         session: &mut Session<'_>,
-        middle: &mut dyn FnMut(&mut Session<'_>) -> Result<(), BuildError>,
+        middle: Option<&mut Middle<'_>>,
     ) -> Result<(), BuildError> {
         match &plan.base {
             None => bootstrap::run(plan, assembly, session, middle),

@@ -42,7 +42,9 @@ exit $code
 ";
 
 /// Asks the server on the FIFO `requests`; the answer comes on one of its own.
-const CALL: &str = "place=/run/vzpkg-perl
+const CALL: &str = "place=/run/vzpkg-perl waited=
+# A server that is about to be there: to load the modules once more would take as long.
+while [ -d $place ] && [ ! -p $place/requests ] && [ \"$waited\" != ........ ] && sleep 0.005; do waited=$waited.; done
 if [ -p $place/requests ] && mkfifo -m 600 $place/$$ 2>/dev/null; then
     # Under other numbers: a shell's own streams are set aside while it writes and reads here.
     exec 6<&0 7>&1 8>&2 9<>$place/$$

@@ -23,20 +23,6 @@ pub(super) fn dpkg(session: &mut Session<'_>, command: &RunCommand) -> Result<()
     })
 }
 
-/// Runs one maintainer script of `package`.
-pub(super) fn script(
-    session: &mut Session<'_>,
-    command: &RunCommand,
-    package: &str,
-    script: &str,
-) -> Result<(), BuildError> {
-    let outcome = session.run_in_target(command)?;
-    if outcome.success() {
-        return Ok(());
-    }
-    Err(failure(Some(package.to_owned()), script, &outcome))
-}
-
 /// What dpkg says about the script that failed, or which package it was busy with when its time was over.
 fn culprit(outcome: &RunOutcome) -> Option<(String, String, RunStatus)> {
     let text = String::from_utf8_lossy(&outcome.tail);

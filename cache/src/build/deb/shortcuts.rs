@@ -7,9 +7,10 @@
 use super::perl;
 
 /// What is put in front of which program of `/usr/bin`.
-pub(super) fn shortcuts() -> [(&'static str, String); 2] {
+pub(super) fn shortcuts() -> [(&'static str, String); 3] {
     let call = perl::call("/usr/bin/deb-systemd-helper");
     [
+        ("dpkg-divert", DIVERT.to_owned()),
         ("dpkg-maintscript-helper", MAINTSCRIPT_HELPER.to_owned()),
         (
             "deb-systemd-helper",
@@ -40,6 +41,25 @@ case $1 in
         ;;
 esac
 exec /usr/bin/dpkg-maintscript-helper \"$@\"
+";
+
+/// dpkg-divert(1): the true name of a file that is not diverted is its own, and no package diverted it. Three lines of
+/// the database tell of each diversion: the file, where it goes, whose it is.
+const DIVERT: &str = "#!/bin/sh
+case $#:$1:$2:$DPKG_ROOT:${DPKG_ADMINDIR:-/var/lib/dpkg} in
+    2:--truename:*//*:*:* | 2:--listpackage:*//*:*:* | 2:*:*/./*:*:* | 2:*:*/:*:*) ;;
+    2:--truename:/*::/var/lib/dpkg | 2:--listpackage:/*::/var/lib/dpkg)
+        known=
+        [ ! -e /var/lib/dpkg/diversions ] || while IFS= read -r line; do
+            [ \"$line\" != \"$2\" ] || known=1
+        done </var/lib/dpkg/diversions
+        if [ -z \"$known\" ]; then
+            [ $1 = --listpackage ] || printf '%s\\n' \"$2\"
+            exit 0
+        fi
+        ;;
+esac
+exec /usr/bin/dpkg-divert \"$@\"
 ";
 
 /// deb-systemd-helper(1p): `unmask` takes away the mask that an earlier removal of the package left, and `was-enabled` is
@@ -80,7 +100,8 @@ mod tests {
         let place = root.display().to_string();
         let text = text
             .replace("/usr/bin/", &format!("{place}/real-"))
-            .replace("/var/lib/systemd", &format!("{place}/state"));
+            .replace("/var/lib/systemd", &format!("{place}/state"))
+            .replace("/var/lib/dpkg", &place);
         let real = root.join(format!("real-{program}"));
         fs::write(&real, "#!/bin/sh\necho \"$@\"\n").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
@@ -128,6 +149,41 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", backup).unwrap();
         let left = with(&link, &["configure"]);
         assert_eq!(asked(&left, "postinst"), left);
+    }
+
+    #[test]
+    fn only_what_is_diverted_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let asked = |words: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            ask(root, "dpkg-divert", "postinst", &words)
+        };
+        for diversions in ["", "/bin/sh\n/bin/sh.distrib\ndash\n"] {
+            fs::write(root.join("diversions"), diversions).unwrap();
+            assert_eq!(asked("--truename /bin/zcat"), "/bin/zcat");
+            assert_eq!(asked("--listpackage /bin/zcat"), "");
+            for work in [
+                "--truename /bin//zcat",
+                "--truename /./bin/zcat",
+                "--truename /bin/zcat/",
+                "--truename bin/zcat",
+                "--list",
+                "--list /bin/zcat",
+                "--truename /bin/zcat more",
+                "--quiet --truename /bin/zcat",
+                "--add /bin/zcat",
+            ] {
+                assert_eq!(asked(work), work);
+            }
+        }
+        for known in [
+            "--truename /bin/sh",
+            "--listpackage /bin/sh",
+            "--truename /bin/sh.distrib",
+        ] {
+            assert_eq!(asked(known), known);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod transaction;
 
 pub(super) use database::installed;
 
+use super::backend::Middle;
 use super::{Assembly, Backend, BuildError, Plan, Session};
 use std::path::Path;
 use vzpkg_metadata::template::ScriptKind;
@@ -79,7 +80,7 @@ impl Backend for RpmBackend {
         plan: &Plan<'_>,
         assembly: &Assembly,
         session: &mut Session<'_>,
-        _middle: &mut dyn FnMut(&mut Session<'_>) -> Result<(), BuildError>,
+        _middle: Option<&mut Middle<'_>>,
     ) -> Result<(), BuildError> {
         transaction::run(plan, session)?;
         database::settle_times(plan, session, assembly)
