@@ -94,10 +94,8 @@ impl<'a> Runner<'a> {
             let mut kinds = kinds.iter();
             kinds.try_for_each(|kind| run_inside(plan, session, os, *kind))
         };
-        let middle: Option<&mut Middle<'_>> = match kinds.is_empty() {
-            true => None,
-            false => Some(&mut in_the_middle),
-        };
+        let middle: &mut Middle<'_> = &mut in_the_middle;
+        let middle = (!kinds.is_empty()).then_some(middle);
         let session = self.inside()?;
         backend.run(plan, &stage.assembly, session, middle)
     }

@@ -104,7 +104,7 @@ mod tests {
     use crate::sys::Linux;
     use rustix::fs::{AtFlags, Mode, OFlags};
     use std::fs;
-    use std::io::{Read as _, Write as _};
+    use std::io::Write as _;
     use vzpkg_metadata::tree::{Node, Tree};
     use vzpkg_metadata::{Digest, RelPath, Timestamp};
 
@@ -172,13 +172,11 @@ mod tests {
         let root = create(&stack, &PRIVATE);
         drop(stack);
         let open = |flags| rustix::fs::openat(&root, "file", flags, Mode::empty()).unwrap();
-        let mut found = Vec::new();
-        let mut file = fs::File::from(open(OFlags::RDONLY));
-        file.read_to_end(&mut found).unwrap();
-        assert_eq!(found, CONTENT);
+        let file = fs::File::from(open(OFlags::RDONLY));
+        assert_eq!(io::read_to_string(file).unwrap().as_bytes(), CONTENT);
         let owner = rustix::fs::statat(&root, "file", AtFlags::empty()).unwrap();
         assert_eq!(owner.st_uid, id_map.map_or(0, |map| map.first));
-        let mut file = fs::File::from(open(OFlags::WRONLY | OFlags::APPEND));
+        let mut file = fs::File::from(open(OFlags::RDWR | OFlags::APPEND));
         file.write_all(b"private\n").unwrap();
         let copied = fs::read(of("ct/upper/file")).unwrap();
         assert_eq!(copied, [CONTENT, b"private\n"].concat());

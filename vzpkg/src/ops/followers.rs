@@ -113,8 +113,9 @@ fn move_group(
     let (mut prepared, mut held) = (Vec::new(), Vec::new());
     for (row, begun) in group.iter().zip(begun) {
         match begun {
-            Ok(Begun::Stopped(one, moved, guard)) => {
-                prepared.push(*one);
+            Ok(Begun::Stopped(one)) => {
+                let (one, moved, guard) = *one;
+                prepared.push(one);
                 held.push((moved, guard));
             }
             Ok(Begun::There) => drop(moved.insert(row.id.clone(), Ok(None))),

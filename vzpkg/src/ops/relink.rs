@@ -246,7 +246,7 @@ const fn link(row: &ContainerRow) -> Link {
 /// A container that goes along with others.
 pub(crate) enum Begun {
     /// It is stopped: its way is written down, and it is held until that is gone.
-    Stopped(Box<Prepared>, Moved, Guard),
+    Stopped(Box<(Prepared, Moved, Guard)>),
     /// It is there: what was cut short led there and was finished.
     There,
     /// It runs, or is on its way to: it is moved alone.
@@ -285,7 +285,7 @@ pub(crate) fn begin(
         report: merged.report,
         live: None,
     };
-    Ok(Begun::Stopped(Box::new(prepared), moved, guard))
+    Ok(Begun::Stopped(Box::new((prepared, moved, guard))))
 }
 
 /// Fails where the merge cannot be done from outside.
