@@ -1,9 +1,9 @@
 //! Where on a disk things are made: builds and containers apart from each other.
 //!
-//! ext4 makes a file near its directory. Without a journal it hands out nothing that was deleted in the last half minute,
-//! and looks at all of that again for each file it makes near by: a build takes 3.4 s instead of 1.4 s where many files
-//! were just removed, if only its own last ones. A directory with the mark `T` of chattr(1) has its directories spread
-//! over the disk instead. Other file systems know no such mark, and need none.
+//! ext4 makes a file near its directory. Without a journal it hands out no inode that was freed in the last half minute,
+//! and looks at all of these again for each file it makes near by: where a build removed its scratch files, the next one
+//! spent a tenth of its processor time so with deb packages and 44 % with rpm packages. A directory with the mark `T` of
+//! chattr(1) has its directories spread over the disk instead. Other file systems know no such mark, and need none.
 
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use std::fs::File;

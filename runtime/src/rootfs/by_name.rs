@@ -1,8 +1,8 @@
 //! An overlay for kernels that take its layers by name only, and none that is attached nowhere: before Linux 6.15.
 //!
 //! The layers are attached in a mount namespace of a thread of its own, in a root that has nothing else; the overlay
-//! keeps copies of its own and outlives both. Costs about 0.3 ms more. Nothing here asks for a kernel version: a kernel
-//! that takes descriptors never comes here.
+//! keeps copies of its own and outlives both. Costs a thread and a copy of the host's mounts. Nothing here asks for a
+//! kernel version: a kernel that takes descriptors never comes here.
 
 use super::overlay::Stack;
 use crate::sys::{Kernel, MountAttributes, Namespaces, Setting};
