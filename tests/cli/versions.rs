@@ -87,6 +87,12 @@ fn privileged_versions_that_are_not_there_are_explained() {
         let error = tiny.vzpkg(&["lock", name]).fails_with(code);
         assert!(error.contains(said), "{name}: {error}");
     }
+    for name in ["tiny-1-x86_64@2", "tiny-1-x86_64@9", "tiny-1-x86_64:stable"] {
+        let error = tiny.vzpkg(&["history", name]).fails_with(2);
+        for said in ["names a version", "the template is tiny-1-x86_64;"] {
+            assert!(error.contains(said), "{name}: {error}");
+        }
+    }
     let error = tiny.vzpkg(&["tag", "tiny-1-x86_64@1", "4"]).fails_with(2);
     assert!(error.contains("no tag"), "{error}");
     let error = tiny

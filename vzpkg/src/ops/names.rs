@@ -164,15 +164,28 @@ pub(crate) fn head(store: &Store, template: &TemplateName) -> CommandResult<Vers
 /// The full name of a template. A template whose directory is gone is still known by the name of its versions.
 ///
 /// # Errors
-/// [`Kind::Usage`] for unknown names.
+/// [`Kind::Usage`] for unknown names, and for the name of a version.
 pub(crate) fn template_name(area: &TemplateArea, typed: &str) -> CommandResult<TemplateName> {
-    match node::locate(area, typed) {
-        Ok((name, _)) => Ok(name),
-        Err(error) => match TemplateName::from_user(typed) {
-            Ok(name) if !area.path().exists() => Ok(name),
-            _ => Err(error),
-        },
+    let error = match node::locate(area, typed) {
+        Ok((name, _)) => return Ok(name),
+        Err(error) => error,
+    };
+    if let Ok(name) = TemplateName::from_user(typed)
+        && !area.path().exists()
+    {
+        return Ok(name);
     }
+    let template = typed.split(['@', ':']).next().unwrap_or_default();
+    if template.len() < typed.len()
+        && let Ok((name, _)) = node::locate(area, template)
+    {
+        let typed = crate::output::clean(typed);
+        let text = format!("`{typed}` names a version; what is asked for is a template");
+        return Err(CommandError::message(Kind::Usage, text).hint(format!(
+            "the template is {name}; `vzpkg info {typed}` tells of one version"
+        )));
+    }
+    Err(error)
 }
 
 /// What `update` and `rollback` are asked to act on.
