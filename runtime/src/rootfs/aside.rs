@@ -4,7 +4,8 @@
 //! host's own mounts never hold it, so nothing is left there by a crash at any point.
 
 use super::{MountError, open};
-use crate::sys::{Kernel as _, Linux, Namespaces};
+use crate::sys::{Kernel, Linux, Namespaces};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -19,16 +20,27 @@ pub fn aside<T: Send>(
     target: &Path,
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, MountError> {
-    let on_thread = || {
-        let leave = |source| MountError::on("leave the host's mounts for", target)(source);
-        // Namespaces are a thread's own for the kernel; this one ends with the work.
-        Linux.unshare(Namespaces::NEWNS).map_err(leave)?;
-        Linux.make_mounts_followers().map_err(leave)?;
+    let refused = |step, source| MountError::on(step, target)(source);
+    on_own_mounts(&Linux, || {
         let place = open(&Linux, target)?;
         Linux
             .attach(&mount, &place)
-            .map_err(MountError::on("mount on", target))?;
+            .map_err(|source| refused("mount on", source))?;
         drop((mount, place));
+        Ok(work())
+    })
+    .map_err(|source| refused("leave the host's mounts for", source))?
+}
+
+/// Does `work` on a thread with a mount namespace of its own, to which the host's mounts still travel, and none back.
+/// Namespace, root and directory are the thread's own, and end with it.
+pub(super) fn on_own_mounts<T: Send>(
+    kernel: &dyn Kernel,
+    work: impl FnOnce() -> T + Send,
+) -> io::Result<T> {
+    let on_thread = || {
+        kernel.unshare(Namespaces::NEWNS)?;
+        kernel.make_mounts_followers()?;
         Ok(work())
     };
     thread::scope(|scope| scope.spawn(on_thread).join())

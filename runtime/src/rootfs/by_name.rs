@@ -4,14 +4,13 @@
 //! keeps copies of its own and outlives both. Costs a thread and a copy of the host's mounts. Nothing here asks for a
 //! kernel version: a kernel that takes descriptors never comes here.
 
+use super::aside::on_own_mounts;
 use super::overlay::Stack;
-use crate::sys::{Kernel, MountAttributes, Namespaces, Setting};
+use crate::sys::{Kernel, MountAttributes, Setting};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 /// Where upper and work directory are.
 const PRIVATE: &str = "private";
@@ -28,14 +27,7 @@ pub(super) fn with_names<T: Send>(
     stack: &Stack,
     create: impl FnOnce(&Names) -> io::Result<T> + Send,
 ) -> io::Result<T> {
-    let on_thread = || {
-        // Namespace, root and directory are a thread's own from here on, and end with it.
-        kernel.unshare(Namespaces::NEWNS)?;
-        kernel.make_mounts_followers()?;
-        create(&Names::give(kernel, stack)?)
-    };
-    thread::scope(|scope| scope.spawn(on_thread).join())
-        .unwrap_or_else(|panic| resume_unwind(panic))
+    on_own_mounts(kernel, || create(&Names::give(kernel, stack)?))?
 }
 
 /// The names of the layers, as options of the overlay.

@@ -241,10 +241,8 @@ pub(super) fn run(
 /// Steps in the words of the shell, one after the other until one fails, with perl loaded for them.
 fn carry_out(session: &mut Session<'_>, steps: &[String]) -> Result<(), BuildError> {
     let script = steps.join(" &&\n");
-    report::dpkg(
-        session,
-        &RunCommand::new([perl::WITH_SERVER, "sh", "-c", &script]),
-    )
+    let command = RunCommand::new([perl::WITH_SERVER, "sh", "-c", &script]);
+    report::dpkg(session, &command, "dpkg")
 }
 
 /// A command in the words of the shell.

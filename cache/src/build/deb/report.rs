@@ -1,15 +1,15 @@
 //! Runs of dpkg and of maintainer scripts, and which package and script a failed one was about.
 
-use super::perl;
 use crate::build::run::failure;
 use crate::build::{BuildError, Session};
 use vzpkg_runtime::sandbox::{RunCommand, RunOutcome, RunStatus};
 
-/// Runs dpkg or apt.
-pub(super) fn dpkg(session: &mut Session<'_>, command: &RunCommand) -> Result<(), BuildError> {
-    let mut words = command.argv.iter();
-    let program = words.find(|&word| word != perl::WITH_SERVER).cloned();
-    let program = program.unwrap_or_default();
+/// Runs dpkg or apt; `program` is which of them a failure names that no script is to blame for.
+pub(super) fn dpkg(
+    session: &mut Session<'_>,
+    command: &RunCommand,
+    program: &str,
+) -> Result<(), BuildError> {
     let outcome = session.run_in_target(command)?;
     if outcome.success() {
         return Ok(());

@@ -113,7 +113,11 @@ pub(super) fn run(
         return run_dpkg(plan, session);
     }
     let directories = format!("{STATE}/archives/partial");
-    report::dpkg(session, &RunCommand::new(["mkdir", "-p", &directories]))?;
+    report::dpkg(
+        session,
+        &RunCommand::new(["mkdir", "-p", &directories]),
+        "mkdir",
+    )?;
     let mut install = RunCommand::new(["apt-get", "install"]);
     let configuration = format!("{INDEX}/apt.conf");
     install
@@ -128,7 +132,7 @@ pub(super) fn run(
     install.argv.extend(
         incoming.map(|step| format!("{}={}", qualified(step, native), step.package.version)),
     );
-    report::dpkg(session, &install)
+    report::dpkg(session, &install, "apt-get")
 }
 
 /// `name`, or `name:arch` where the architecture is neither native nor none.
@@ -149,7 +153,7 @@ fn run_dpkg(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), BuildError
     let options = remove.len();
     remove.extend(transaction.removed().map(|step| qualified(step, native)));
     if remove.len() > options {
-        report::dpkg(session, &RunCommand::new(remove))?;
+        report::dpkg(session, &RunCommand::new(remove), "dpkg")?;
     }
     let mut install = bootstrap::dpkg("--install");
     let options = install.len();
@@ -157,7 +161,7 @@ fn run_dpkg(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), BuildError
     install.extend(incoming.map(|step| format!("{PACKAGES}/{}.deb", step.package.sha256)));
     if install.len() > options {
         install.insert(1, "--auto-deconfigure".to_owned());
-        report::dpkg(session, &RunCommand::new(install))?;
+        report::dpkg(session, &RunCommand::new(install), "dpkg")?;
     }
     Ok(())
 }
