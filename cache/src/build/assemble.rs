@@ -252,7 +252,12 @@ pub(super) fn put_file(
     content: &[u8],
 ) -> Result<(), BuildError> {
     plan.request.store.objects.put_bytes(content)?;
+    lay_file(plan, tree, path, mode, content);
+    Ok(())
+}
+
+/// As [`put_file`], but the bytes are somebody else's to store.
+pub(super) fn lay_file(plan: &Plan<'_>, tree: &mut Tree, path: RelPath, mode: u16, content: &[u8]) {
     let time = vzpkg_metadata::Timestamp::from_seconds(plan.lock.epoch);
     tree.insert(path, Entry::Node(Node::file(mode, time, content)));
-    Ok(())
 }

@@ -254,12 +254,17 @@ fn build_once(
     clock.begin(Step::Run)?;
     std::thread::scope(|scope| {
         // What was imported reaches the disk while scripts run one after the other: there is a processor free, and less to
-        // wait for at the end. A script that fails does not take it away again.
-        let synced = scope.spawn(|| request.store.sync());
+        // wait for at the end. A script that fails does not take it away again. Where nothing was imported, all that would
+        // be written are the scratch files of this build, which are never to be.
+        let synced = plan.is_new().then(|| scope.spawn(|| request.store.sync()));
         let run = scripts::run_all(plan, &stage, backend);
-        let synced = synced.join();
+        let synced = synced.map(std::thread::ScopedJoinHandle::join);
         run?;
-        Ok::<_, BuildError>(synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+        match synced {
+            Some(Ok(synced)) => Ok(synced?),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Ok::<_, BuildError>(()),
+        }
     })?;
     clock.begin(Step::Commit)?;
     let likely = commit::Likely::of(plan.incoming);

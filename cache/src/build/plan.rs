@@ -119,6 +119,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether something was imported for it whose objects may not have reached the disk.
+    pub fn is_new(&self) -> bool {
+        self.files.values().any(|imported| imported.new)
+    }
+
     /// The package family.
     pub const fn family(&self) -> Family {
         self.lock.family

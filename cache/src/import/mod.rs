@@ -43,6 +43,8 @@ pub struct Imported {
     pub manifest: Arc<PackageManifest>,
     /// The file it came as; its bytes were checked only if the package was new.
     pub path: PathBuf,
+    /// Whether it had to be read; its objects may not have reached the disk then.
+    pub new: bool,
 }
 
 /// Hears of the progress of an import.
@@ -157,8 +159,12 @@ pub fn import_all(
             let result = import(store, family, &fetched);
             let (manifest, new) = result.inspect_err(|_| lock(&queue).stopped = true)?;
             reporter.imported(&fetched.package, new);
-            let path = fetched.path;
-            lock(&done).insert(fetched.package.sha256, Imported { manifest, path });
+            let imported = Imported {
+                manifest,
+                path: fetched.path,
+                new,
+            };
+            lock(&done).insert(fetched.package.sha256, imported);
         }
         Ok(())
     };

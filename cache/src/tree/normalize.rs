@@ -54,6 +54,8 @@ const RULES: &[(&str, Names, Why)] = &[
     ("var/cache/libdnf5", All, Why::Cache),
     ("var/lib/apt/lists", Files, Why::Cache),
     ("var/lib/dpkg", Like("", "-old"), Why::Cache),
+    // Scratch of the journal; dpkg does not mind where it cannot remove it.
+    ("var/lib/dpkg/updates", One("tmp.i"), Why::Cache),
     ("var/log", One("dpkg.log"), Why::Log),
     ("var/log", One("alternatives.log"), Why::Log),
     ("var/log", One("bootstrap.log"), Why::Log),

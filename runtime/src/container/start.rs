@@ -11,10 +11,14 @@ use super::{
 };
 use crate::container::config::ID_COUNT;
 use crate::oci::{BundleSpec, Disk, InitKind, LimitError, OciRuntime, cgroups};
-use crate::rootfs::{self, IdMap, Lower, MountSpec, Tier};
+use crate::rootfs::{self, Aside, IdMap, Lower, MountError, MountSpec, Tier};
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use vzpkg_metadata::durable::{self, FileError};
 
 /// The file of a bundle that says which signal asks process 1 to end.
@@ -47,8 +51,8 @@ pub fn start(
     start_beside(paths, config, spec, runtime, &|| ())
 }
 
-/// As [`start`]; `meanwhile` is called while the OCI runtime is at work, which takes most of the time and waits a lot. It
-/// is not called where it did not come to that.
+/// As [`start`]; `meanwhile` is called while the OCI runtime makes the container, which takes most of the time and waits a
+/// lot. It is not called where it did not come to that.
 ///
 /// # Errors
 /// As [`start`].
@@ -79,35 +83,75 @@ fn launch(
     runtime: &dyn OciRuntime,
     meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
+    durable::create_directories(&paths.root, 0o755)?;
+    durable::create_directories(&paths.bundle, 0o700)?;
+    let console = console(paths)?;
+    let pid = thread::scope(|scope| {
+        let (give, take) = mpsc::channel();
+        // The runtime loads while the root file system is put together.
+        let run = move |place: Aside<'_>| run(place, paths, config, runtime, console, &take);
+        let running = rootfs::aside(scope, &paths.root, run);
+        match root_file_system(paths, config, spec) {
+            Ok(root) => {
+                // Nobody takes it where the runtime could not be started, which is told by what it returns.
+                if give.send(root).is_ok() {
+                    meanwhile();
+                }
+                let ended = running.join().unwrap_or_else(|panic| resume_unwind(panic));
+                ended.map_err(|source| refused(paths, source))?
+            }
+            Err(error) => {
+                drop(give);
+                drop(running.join());
+                Err(error)
+            }
+        }
+    })?;
+    prepare::done(paths)?;
+    Ok(pid)
+}
+
+/// The root file system of a container and what belongs to it, attached nowhere.
+fn root_file_system(
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+) -> Result<OwnedFd, ContainerError> {
     quota::limit(&paths.private, paths, config.limits.disk)?;
     prepare::machine_id(paths)?;
     prepare::work_directory(paths, spec.generation)?;
     if let UserNamespace::Private { first_id } = config.user_namespace {
         cgroups::delegate(&paths.cgroup(), first_id)?;
     }
-    durable::create_directories(&paths.root, 0o755)?;
-    let refused = |source| ContainerError::Mount {
-        container: paths.id.clone(),
-        source,
-    };
-    let root = rootfs::assemble(&mount_spec(paths, config, spec)).map_err(refused)?;
-    let run = || describe_and_run(paths, config, runtime, meanwhile);
-    let pid = rootfs::aside(root, &paths.root, run).map_err(refused)??;
-    prepare::done(paths)?;
-    Ok(pid)
+    let mount = rootfs::assemble(&mount_spec(paths, config, spec));
+    mount.map_err(|source| refused(paths, source))
 }
 
-/// With the root file system in its place.
-fn describe_and_run(
+fn refused(paths: &ContainerPaths, source: MountError) -> ContainerError {
+    ContainerError::Mount {
+        container: paths.id.clone(),
+        source,
+    }
+}
+
+/// Starts the runtime, and describes the container to it when the root file system is there.
+fn run(
+    place: Aside<'_>,
     paths: &ContainerPaths,
     config: &Config,
     runtime: &dyn OciRuntime,
-    meanwhile: &dyn Fn(),
+    console: File,
+    root: &Receiver<OwnedFd>,
 ) -> Result<u32, ContainerError> {
+    let begun = runtime.begin(&paths.id, &paths.bundle, console)?;
+    // Else there is none, and the caller knows why.
+    let root = root
+        .recv()
+        .map_err(|_given_up| ContainerError::Unknown(paths.id.clone()))?;
+    let attached = place.attach(&root);
+    attached.map_err(|source| refused(paths, source))?;
     let init = init::kind(paths, config)?;
-    write_bundle(paths, config, &init)?;
-    let console = console(paths)?;
-    Ok(runtime.run(&paths.id, &paths.bundle, console, meanwhile)?)
+    Ok(begun.run(&describe(paths, config, &init)?)?)
 }
 
 /// An empty file for what process 1 prints; that of the run before is kept beside it.
@@ -160,11 +204,12 @@ pub(super) fn mount_spec(paths: &ContainerPaths, config: &Config, spec: &StartSp
     mount
 }
 
-fn write_bundle(
+/// What the OCI runtime is to read; what else belongs into the bundle is written.
+fn describe(
     paths: &ContainerPaths,
     config: &Config,
     init: &InitKind,
-) -> Result<(), ContainerError> {
+) -> Result<Vec<u8>, ContainerError> {
     let mut prepare = prepare::lines(paths)?;
     prepare.extend(init::first_start(paths));
     let bundle = BundleSpec {
@@ -183,17 +228,12 @@ fn write_bundle(
             container: paths.id.clone(),
             source,
         })?;
-    durable::create_directories(&paths.bundle, 0o700)?;
-    let write = |name: &str, bytes: &[u8]| {
-        // Not durable on purpose: the bundle is gone with the machine.
-        let path = paths.bundle.join(name);
-        fs::write(&path, bytes)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
-            .map_err(FileError::on("write", path))
-    };
-    write("config.json", &json)?;
-    write(STOP_SIGNAL, init.stop_signal().to_string().as_bytes())?;
-    Ok(())
+    // Not durable on purpose: the bundle is gone with the machine.
+    let path = paths.bundle.join(STOP_SIGNAL);
+    fs::write(&path, init.stop_signal().to_string())
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+        .map_err(FileError::on("write", path))?;
+    Ok(json)
 }
 
 /// What systemd gives its services, or our own limit if that is less.

@@ -1,6 +1,7 @@
-//! The OCI runtime as a program: which one, how it is called, and what it said when it refused.
+//! The OCI runtime as a program: how it is called, and what it said when it refused.
 
-use std::fmt;
+use super::ahead::{self, CONFIGURATION, Waiting};
+use super::runtime::{Begun, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -14,154 +15,29 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The file of a bundle into which the runtime writes the host's id of process 1, last of all.
 pub const PID_FILE: &str = "pid";
 
-/// What the runtime says about a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContainerStatus {
-    /// It is being made.
-    Creating,
-    /// Made, process 1 does not run yet.
-    Created,
-    /// Process 1 runs.
-    Running,
-    /// Frozen.
-    Paused,
-    /// Process 1 has ended; the container is not deleted yet.
-    Stopped,
-}
-
-/// The state of a container that the runtime knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OciState {
-    /// What it does.
-    pub status: ContainerStatus,
-    /// The host's id of its process 1; `None` where it has ended.
-    pub pid: Option<u32>,
-}
-
-impl OciState {
-    /// Of a container that is being made and has no process yet.
-    const CREATING: Self = Self {
-        status: ContainerStatus::Creating,
-        pid: None,
-    };
-}
-
-/// A command to run in a running container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExecProcess {
-    /// The command; looked up in `PATH` of its environment.
-    pub argv: Vec<String>,
-    /// `NAME=value`, complete.
-    pub environment: Vec<String>,
-    /// Where it starts; absolute, inside.
-    pub cwd: String,
-    /// The ids it runs as, inside.
-    pub user: (u32, u32),
-    /// Whether it gets a terminal of its own.
-    pub terminal: bool,
-}
-
-/// Why the runtime could not be found or did not do what it was told.
-#[derive(Debug, thiserror::Error)]
-pub enum OciError {
-    /// No runtime was named, and none of the known ones works here.
-    #[error("no OCI runtime works here: {}", tried.join("; "))]
-    NoneWorks {
-        /// One line for each that was tried: its name and its own words.
-        tried: Vec<String>,
-    },
-    /// The program cannot be started.
-    #[error("cannot run `{}`", program.display())]
-    Spawn {
-        /// Which.
-        program: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The directory for its state, or a file in it or in a bundle, cannot be made.
-    #[error("cannot create `{}` for the OCI runtime", path.display())]
-    StateDirectory {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The runtime ran and refused.
-    #[error("`{} {verb}` of container `{container}` said: {message}", program.display())]
-    Refused {
-        /// Which runtime.
-        program: PathBuf,
-        /// `run`, `kill`, `delete` …
-        verb: &'static str,
-        /// For which container.
-        container: ContainerId,
-        /// Its own words, the last line or the `msg` of its log.
-        message: String,
-    },
-    /// Its answer cannot be read.
-    #[error("`{} state` gave an answer that is not understood", program.display())]
-    State {
-        /// Which runtime.
-        program: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-}
-
-/// What vzpkg wants of an OCI runtime. The container's name in the runtime is its [`ContainerId`].
-pub trait OciRuntime: fmt::Debug + Sync {
-    /// The program, for messages.
-    fn program(&self) -> &Path;
-
-    /// Makes the container of this bundle and lets its process 1 run, which prints to `console`. Calls `meanwhile` once,
-    /// while the runtime is at work. Returns the host's id of process 1.
-    ///
-    /// # Errors
-    /// [`OciError`] in the runtime's own words.
-    fn run(
-        &self,
-        container: &ContainerId,
-        bundle: &Path,
-        console: File,
-        meanwhile: &dyn Fn(),
-    ) -> Result<u32, OciError>;
-
-    /// Runs a command in a running container with this process' standard streams, and waits for it.
-    ///
-    /// # Errors
-    /// [`OciError::Spawn`]; that the command failed is in the status.
-    fn exec(&self, container: &ContainerId, process: &ExecProcess) -> Result<ExitStatus, OciError>;
-
-    /// Sends a signal to process 1, or to all processes.
-    ///
-    /// # Errors
-    /// [`OciError`]
-    fn kill(&self, container: &ContainerId, signal: i32, all: bool) -> Result<(), OciError>;
-
-    /// Forgets a container; with `force` it is killed first.
-    ///
-    /// # Errors
-    /// [`OciError`]; a container that is not known is no error.
-    fn delete(&self, container: &ContainerId, force: bool) -> Result<(), OciError>;
-
-    /// What the runtime knows; `None` for a container it does not know.
-    ///
-    /// # Errors
-    /// [`OciError`]
-    fn state(&self, container: &ContainerId) -> Result<Option<OciState>, OciError>;
-}
-
 /// A runtime binary with its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeBinary {
     program: PathBuf,
     state: PathBuf,
+    /// Whether it reads its configuration once and as a stream, so that it can be started before there is one.
+    waits: bool,
 }
 
 impl RuntimeBinary {
     /// A binary that is taken as it is; its state lies below `state` (usually `/run/vzpkg/oci`).
     pub const fn new(program: PathBuf, state: PathBuf) -> Self {
-        Self { program, state }
+        Self {
+            program,
+            state,
+            waits: false,
+        }
+    }
+
+    /// The same, if it was seen to wait for its configuration.
+    pub(super) const fn waiting(mut self, waits: bool) -> Self {
+        self.waits = waits;
+        self
     }
 
     /// A call of the runtime whose own words go to `log`.
@@ -178,35 +54,40 @@ impl RuntimeBinary {
         command
     }
 
-    /// Runs a call to its end. What it says goes to the file of `output`, which the processes of a container inherit, and
-    /// whose function is called while it runs.
+    /// Runs a call to its end.
     fn complete(
         &self,
         verb: &'static str,
         container: &ContainerId,
         arguments: impl FnOnce(&mut Command),
-        output: Option<(File, &dyn Fn())>,
     ) -> Result<(), OciError> {
         let log = self.log(container);
-        let spawn = |source| OciError::Spawn {
-            program: self.program.clone(),
-            source,
-        };
         let mut command = self.call(&log);
         command.arg(verb);
         arguments(&mut command);
-        command.stdin(Stdio::null());
-        let (status, said) = if let Some((file, meanwhile)) = output {
-            let errors = file.try_clone().map_err(spawn)?;
-            let mut running = command.stdout(file).stderr(errors).spawn().map_err(spawn)?;
-            meanwhile();
-            (running.wait().map_err(spawn)?, Vec::new())
-        } else {
-            let output = command.stdout(Stdio::null()).output().map_err(spawn)?;
-            (output.status, output.stderr)
-        };
-        let message = last_error(&log).unwrap_or_else(|| last_line(&said, status));
-        drop(fs::remove_file(&log));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let output = command.output().map_err(|source| self.no_start(source))?;
+        self.conclude(verb, container, &log, output.status, &output.stderr)
+    }
+
+    fn no_start(&self, source: std::io::Error) -> OciError {
+        OciError::Spawn {
+            program: self.program.clone(),
+            source,
+        }
+    }
+
+    /// What came of a call: the log is read and removed.
+    fn conclude(
+        &self,
+        verb: &'static str,
+        container: &ContainerId,
+        log: &Path,
+        status: ExitStatus,
+        said: &[u8],
+    ) -> Result<(), OciError> {
+        let message = last_error(log).unwrap_or_else(|| last_line(said, status));
+        drop(fs::remove_file(log));
         if status.success() {
             return Ok(());
         }
@@ -223,23 +104,9 @@ impl RuntimeBinary {
         let log = self.log(container);
         let mut command = self.call(&log);
         command.arg("state").arg(container.as_str());
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| OciError::Spawn {
-                program: self.program.clone(),
-                source,
-            })?;
-        let message = last_error(&log).unwrap_or_else(|| last_line(&output.stderr, output.status));
-        drop(fs::remove_file(&log));
-        if !output.status.success() {
-            return Err(OciError::Refused {
-                program: self.program.clone(),
-                verb: "state",
-                container: container.clone(),
-                message,
-            });
-        }
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.map_err(|source| self.no_start(source))?;
+        self.conclude("state", container, &log, output.status, &output.stderr)?;
         let answer: Answer =
             serde_json::from_slice(&output.stdout).map_err(|source| OciError::State {
                 program: self.program.clone(),
@@ -262,7 +129,7 @@ impl RuntimeBinary {
             .recursive(true)
             .mode(0o700)
             .create(&self.state)
-            .map_err(|source| OciError::StateDirectory {
+            .map_err(|source| OciError::Create {
                 path: self.state.clone(),
                 source,
             })
@@ -274,32 +141,35 @@ impl OciRuntime for RuntimeBinary {
         &self.program
     }
 
-    fn run(
-        &self,
-        container: &ContainerId,
-        bundle: &Path,
+    fn begin<'a>(
+        &'a self,
+        container: &'a ContainerId,
+        bundle: &'a Path,
         console: File,
-        meanwhile: &dyn Fn(),
-    ) -> Result<u32, OciError> {
+    ) -> Result<Box<dyn Begun + 'a>, OciError> {
         self.prepare()?;
-        // Asking `state` instead would start another process.
-        let pid_file = bundle.join(PID_FILE);
-        let arguments = |command: &mut Command| {
-            command.arg("--detach").arg("--bundle").arg(bundle);
-            command
-                .arg("--pid-file")
-                .arg(&pid_file)
-                .arg(container.as_str());
+        let log = self.log(container);
+        let mut command = self.call(&log);
+        command.args(["run", "--detach", "--bundle"]).arg(bundle);
+        // Asking `state` for the id instead would start another process.
+        command.arg("--pid-file").arg(bundle.join(PID_FILE));
+        command.arg(container.as_str());
+        let errors = console.try_clone();
+        let errors = errors.map_err(|source| self.no_start(source))?;
+        command.stdin(Stdio::null()).stdout(console).stderr(errors);
+        let stage = if self.waits {
+            let waiting = Waiting::start(command, bundle);
+            Stage::Waiting(waiting.map_err(|source| self.no_start(source))?)
+        } else {
+            Stage::NotStarted(command)
         };
-        self.complete("run", container, arguments, Some((console, meanwhile)))?;
-        let pid = vzpkg_metadata::durable::read_file(&pid_file, 16).unwrap_or_default();
-        let pid = String::from_utf8_lossy(&pid).trim().parse();
-        pid.map_err(|_unreadable| OciError::Refused {
-            program: self.program.clone(),
-            verb: "run",
-            container: container.clone(),
-            message: "it wrote no process id".to_owned(),
-        })
+        Ok(Box::new(BegunBinary {
+            runtime: self,
+            container,
+            bundle,
+            log,
+            stage,
+        }))
     }
 
     fn exec(&self, container: &ContainerId, process: &ExecProcess) -> Result<ExitStatus, OciError> {
@@ -317,10 +187,8 @@ impl OciRuntime for RuntimeBinary {
             .args(["--cwd", &process.cwd, "--user", &format!("{uid}:{gid}")])
             .arg(container.as_str())
             .args(&process.argv);
-        let status = command.status().map_err(|source| OciError::Spawn {
-            program: self.program.clone(),
-            source,
-        })?;
+        let status = command.status();
+        let status = status.map_err(|source| self.no_start(source))?;
         let message = last_error(&log);
         drop(fs::remove_file(&log));
         match message {
@@ -342,7 +210,7 @@ impl OciRuntime for RuntimeBinary {
             }
             command.arg(container.as_str()).arg(signal.to_string());
         };
-        self.complete("kill", container, arguments, None)
+        self.complete("kill", container, arguments)
     }
 
     fn delete(&self, container: &ContainerId, force: bool) -> Result<(), OciError> {
@@ -355,7 +223,7 @@ impl OciRuntime for RuntimeBinary {
             }
             command.arg(container.as_str());
         };
-        self.complete("delete", container, arguments, None)
+        self.complete("delete", container, arguments)
     }
 
     fn state(&self, container: &ContainerId) -> Result<Option<OciState>, OciError> {
@@ -374,6 +242,46 @@ impl OciRuntime for RuntimeBinary {
             },
             answer => answer.map(Some),
         }
+    }
+}
+
+/// How far a runtime is that was begun.
+enum Stage {
+    /// It loads, and waits for its configuration.
+    Waiting(Waiting),
+    /// It wants to find its configuration when it starts.
+    NotStarted(Command),
+}
+
+struct BegunBinary<'a> {
+    runtime: &'a RuntimeBinary,
+    container: &'a ContainerId,
+    bundle: &'a Path,
+    log: PathBuf,
+    stage: Stage,
+}
+
+impl Begun for BegunBinary<'_> {
+    fn run(self: Box<Self>, configuration: &[u8]) -> Result<u32, OciError> {
+        let path = self.bundle.join(CONFIGURATION);
+        ahead::put(&path, configuration).map_err(|source| OciError::Create { path, source })?;
+        let status = match self.stage {
+            Stage::Waiting(waiting) => waiting.give(configuration),
+            Stage::NotStarted(mut command) => command.status(),
+        };
+        let runtime = self.runtime;
+        let status = status.map_err(|source| runtime.no_start(source))?;
+        runtime.conclude("run", self.container, &self.log, status, &[])?;
+        let pid = vzpkg_metadata::durable::read_file(&self.bundle.join(PID_FILE), 16);
+        let pid = String::from_utf8_lossy(&pid.unwrap_or_default())
+            .trim()
+            .parse();
+        pid.map_err(|_unreadable| OciError::Refused {
+            program: runtime.program.clone(),
+            verb: "run",
+            container: self.container.clone(),
+            message: "it wrote no process id".to_owned(),
+        })
     }
 }
 
@@ -473,8 +381,15 @@ mod tests {
         let id: ContainerId = "x".parse().unwrap();
         assert_eq!(runtime.state(&id).unwrap(), None);
         runtime.delete(&id, true).unwrap();
-        let console = tempfile::tempfile().unwrap();
-        let missing = runtime.run(&id, directory.path(), console, &|| ());
-        assert!(matches!(missing, Err(OciError::Spawn { .. })));
+        for waits in [true, false] {
+            let runtime = runtime.clone().waiting(waits);
+            let console = tempfile::tempfile().unwrap();
+            let begun = runtime.begin(&id, directory.path(), console);
+            let missing = begun.and_then(|begun| begun.run(b"{}"));
+            assert!(
+                matches!(missing, Err(OciError::Spawn { .. })),
+                "{missing:?}"
+            );
+        }
     }
 }

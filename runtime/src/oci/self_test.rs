@@ -3,7 +3,9 @@
 //! `--version` would not do: crun answers it and then refuses hosts with two kinds of cgroups. The answer is kept in
 //! the state directory ([`crate::findings`]), so that only the first command after a boot pays (20–80 ms).
 
-use super::runtime_binary::{OciError, RuntimeBinary};
+use super::ahead::{CONFIGURATION, Waiting};
+use super::runtime::OciError;
+use super::runtime_binary::RuntimeBinary;
 use super::{bundle, rights};
 use crate::findings::{FileIdentity, Finding};
 use oci_spec::OciSpecError;
@@ -11,6 +13,7 @@ use oci_spec::runtime::{
     LinuxBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder, ProcessBuilder,
     RootBuilder, SpecBuilder,
 };
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -34,8 +37,9 @@ impl RuntimeBinary {
         );
         let programs: Vec<Option<PathBuf>> = names.iter().map(|name| locate(name)).collect();
         let finding = finding(named, &programs, state);
+        let found = |works: Works| Self::new(works.program, state.to_owned()).waiting(works.waits);
         if let Some(works) = finding.recall() {
-            return Ok(Self::new(works, state.to_owned()));
+            return Ok(found(works));
         }
         let mut tried = Vec::new();
         for (name, program) in names.iter().zip(programs) {
@@ -44,15 +48,24 @@ impl RuntimeBinary {
                 continue;
             };
             match self_test(&program, state) {
-                Ok(()) => {
-                    finding.keep(&program);
-                    return Ok(Self::new(program, state.to_owned()));
+                Ok(waits) => {
+                    let works = Works { program, waits };
+                    finding.keep(&works);
+                    return Ok(found(works));
                 }
                 Err(words) => tried.push(format!("{}: {words}", name.display())),
             }
         }
         Err(OciError::NoneWorks { tried })
     }
+}
+
+/// A runtime that works here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Works {
+    program: PathBuf,
+    /// Whether it can be started before its bundle has a configuration.
+    waits: bool,
 }
 
 /// A path as it is; a name in the usual directories, for what `PATH` of a caller says is not asked.
@@ -82,47 +95,83 @@ fn finding(named: Option<&Path>, programs: &[Option<PathBuf>], state: &Path) -> 
 /// Makes the names of self-tests unique on the machine, also where threads of one process test at once.
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `true` of the host in a container of this runtime. The error is what it said.
-fn self_test(program: &Path, state: &Path) -> Result<(), String> {
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let name = format!("vzpkg-self-test-{}-{serial}", std::process::id());
-    let bundle = state.join(format!("bundle.{name}"));
-    let made = make_bundle(&bundle, &name).map_err(|error| error.to_string());
-    let outcome = made.and_then(|()| run(program, state, &bundle, &name));
-    drop(fs::remove_dir_all(&bundle));
-    outcome
-}
-
-fn run(program: &Path, state: &Path, bundle: &Path, name: &str) -> Result<(), String> {
-    let output = Command::new(program)
-        .arg("--root")
-        .arg(state)
-        .args(["run", "--bundle"])
-        .arg(bundle)
-        .arg(name)
-        .env_clear()
-        .env("PATH", bundle::PATH)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
+/// Runs `true` of the host in a container of this runtime; whether it waits for its configuration. The error is what it
+/// said.
+fn self_test(program: &Path, state: &Path) -> Result<bool, String> {
+    let waits = Mode::Waiting.run(program, state).is_ok();
+    if !waits {
+        Mode::Plain.run(program, state)?;
     }
-    // `run` deletes what it made, but not when it was stopped half-way.
-    let _left = Command::new(program)
-        .arg("--root")
-        .arg(state)
-        .args(["delete", "--force", name])
-        .stdin(Stdio::null())
-        .output();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(said
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .map_or_else(|| output.status.to_string(), str::to_owned))
+    Ok(waits)
 }
 
-fn make_bundle(bundle: &Path, name: &str) -> io::Result<()> {
+/// How a runtime gets its configuration.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// It finds it.
+    Plain,
+    /// It is given it after it was started, and finds none in its place.
+    Waiting,
+}
+
+impl Mode {
+    fn run(self, program: &Path, state: &Path) -> Result<(), String> {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let name = format!("vzpkg-self-test-{}-{serial}", std::process::id());
+        let bundle = state.join(format!("bundle.{name}"));
+        let outcome = match make_bundle(&bundle, &name) {
+            Ok(configuration) => self.call(program, state, &bundle, &name, &configuration),
+            Err(error) => Err(error.to_string()),
+        };
+        drop(fs::remove_dir_all(&bundle));
+        outcome
+    }
+
+    fn call(
+        self,
+        program: &Path,
+        state: &Path,
+        bundle: &Path,
+        name: &str,
+        configuration: &[u8],
+    ) -> Result<(), String> {
+        let mut command = Command::new(program);
+        command.arg("--root").arg(state);
+        command.args(["run", "--bundle"]).arg(bundle).arg(name);
+        command.env_clear().env("PATH", bundle::PATH);
+        command.stdin(Stdio::null());
+        let (status, said) = match self {
+            Self::Plain => fs::write(bundle.join(CONFIGURATION), configuration)
+                .and_then(|()| command.output())
+                .map(|output| (output.status, output.stderr)),
+            Self::Waiting => {
+                command.stdout(Stdio::null()).stderr(Stdio::null());
+                Waiting::start(command, bundle)
+                    .and_then(|waiting| waiting.give(configuration))
+                    .map(|status| (status, Vec::new()))
+            }
+        }
+        .map_err(|error| error.to_string())?;
+        if status.success() {
+            return Ok(());
+        }
+        // `run` deletes what it made, but not when it was stopped half-way.
+        let _left = Command::new(program)
+            .arg("--root")
+            .arg(state)
+            .args(["delete", "--force", name])
+            .stdin(Stdio::null())
+            .output();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        Err(said
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .map_or_else(|| status.to_string(), str::to_owned))
+    }
+}
+
+/// Lays out a bundle, but for its configuration, which is returned.
+fn make_bundle(bundle: &Path, name: &str) -> io::Result<Vec<u8>> {
     let root = bundle.join("root");
     for directory in ["proc", "dev", "sys"] {
         fs::create_dir_all(root.join(directory))?;
@@ -139,8 +188,7 @@ fn make_bundle(bundle: &Path, name: &str) -> io::Result<()> {
             Err(_) => {}
         }
     }
-    let spec = config(&root, &binds, name).map_err(io::Error::other)?;
-    fs::write(bundle.join("config.json"), spec)
+    config(&root, &binds, name).map_err(io::Error::other)
 }
 
 fn config(root: &Path, binds: &[PathBuf], name: &str) -> Result<Vec<u8>, OciSpecError> {
@@ -199,6 +247,9 @@ mod tests {
         let found = RuntimeBinary::find(None, directory.path()).unwrap();
         let again = RuntimeBinary::find(None, directory.path()).unwrap();
         assert_eq!(found, again);
+        let none = directory.path().join("none");
+        let program = PathBuf::from("/bin/false");
+        assert!(self_test(&program, &none).is_err());
     }
 
     /// What the program does is told by where the link leads: it says yes, or no.
@@ -214,8 +265,12 @@ mod tests {
         let found = find().unwrap();
         // No second test: what the first one kept would have to be found by trying else.
         let kept = finding(Some(&program), &[Some(program.clone())], &state);
-        assert_eq!(kept.recall(), Some(program.clone()));
-        kept.keep(&Path::new("/kept"));
+        let works = |program: &Path| Works {
+            program: program.to_owned(),
+            waits: true,
+        };
+        assert_eq!(kept.recall(), Some(works(&program)));
+        kept.keep(&works(Path::new("/kept")));
         assert_ne!(find().unwrap(), found);
         fs::remove_file(&program).unwrap();
         symlink("/bin/false", &program).unwrap();

@@ -29,7 +29,7 @@ mod recorded;
 mod shared;
 mod stubs;
 
-pub use aside::aside;
+pub use aside::{Aside, aside};
 pub use probe::{Probe, TierFinding, forget_probe, probe, probe_once};
 pub use shared::sweep;
 pub use stubs::{StubError, write_stubs};

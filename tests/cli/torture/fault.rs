@@ -64,10 +64,16 @@ pub(crate) struct Fault {
     pub(crate) nth: usize,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, action, nth } = self;
-        write!(f, "{action:?} at {} {nth}", kind.name)
+        write!(f, "{action:?} at {kind} {nth}")
     }
 }
 

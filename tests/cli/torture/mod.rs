@@ -2,8 +2,8 @@
 //! existing versions, the next command works without repair, and gc leaves exactly what an undisturbed run leaves.
 //!
 //! So they are after a kill at any instant, with others at work on the same store; `VZPKG_KILLS` says how many.
-//! `VZPKG_TORTURE` says how many faults of each verb and kind: `all` for each one there is (`make torture`, hours). An
-//! ordinary run makes one of each, a different one for each kind.
+//! `VZPKG_TORTURE` says how many faults of each verb and kind: `all` for each one there is (`make torture`, hours), or which:
+//! `remove 13`, as a failure names it. An ordinary run makes one of each, a different one for each kind.
 
 mod containers;
 pub(crate) mod fault;

@@ -1,6 +1,6 @@
 //! One verb on one site: disturbed again and again from the same state, and what must hold each time.
 
-use super::fault::{self, Action, Fault, KINDS};
+use super::fault::{self, Action, Fault, KINDS, Kind};
 use super::state::{self, Snapshot};
 use crate::crash::Instants;
 use crate::support::{Run, say};
@@ -32,7 +32,7 @@ impl Scene<'_> {
         let expected = state::names(site);
         let mut faults = 0;
         for (kind, count) in KINDS.into_iter().zip(&counts) {
-            for (action, nth) in chosen(*count) {
+            for (action, nth) in chosen(kind, *count) {
                 before.put_back(site);
                 let fault = Fault { kind, action, nth };
                 self.one(&format!("{name}: {fault}"), fault, &expected);
@@ -138,14 +138,27 @@ fn is_content(run: &Run) -> bool {
 }
 
 /// Which calls of so many are disturbed, and how.
-fn chosen(count: usize) -> Vec<(Action, usize)> {
+fn chosen(kind: Kind, count: usize) -> Vec<(Action, usize)> {
     let wanted = std::env::vars().find(|(name, _)| name == "VZPKG_TORTURE");
-    let wanted = match wanted.map(|(_, value)| value) {
+    let wanted = wanted.map(|(_, value)| value);
+    let one = wanted.as_ref().and_then(|value| {
+        let (name, nth) = value.split_once(' ')?;
+        Some((name.to_owned(), nth.parse::<usize>().unwrap()))
+    });
+    let wanted = match wanted {
+        _ if one.is_some() => 0,
         Some(all) if all == "all" => usize::MAX,
         Some(number) => number.parse().unwrap(),
         None => 1,
     };
     let both = |nth| [(Action::Fail, nth), (Action::Kill, nth)];
+    if let Some((name, nth)) = &one {
+        return if *name == kind.to_string() {
+            both(*nth).into()
+        } else {
+            Vec::new()
+        };
+    }
     if wanted >= count {
         return (1..=count).flat_map(both).collect();
     }

@@ -5,6 +5,7 @@
 //! work: one whose path another package ships, one without `md5sums` (dpkg makes them), one whose conffiles carry flags.
 
 use super::{PACKAGES, closure, database, perl, report};
+use crate::build::assemble::lay_file;
 use crate::build::backend::Middle;
 use crate::build::{Assembly, BuildError, Plan, Session};
 use crate::store::PackageManifest;
@@ -24,8 +25,18 @@ const STAGED: &str = "tmp.ci.d";
 /// The links of a merged `/usr`; those with a number only where a package ships something there.
 const MERGED: [&str; 6] = ["bin", "lib", "sbin", "lib32", "lib64", "libx32"];
 
-/// Lays out the tree with every package unpacked.
+/// Lays out the tree with every package unpacked, while the hundreds of small files of dpkg's database are stored.
 pub(super) fn assemble(plan: &Plan<'_>, staging: &Path) -> Result<Assembly, BuildError> {
+    std::thread::scope(|scope| {
+        let stored = scope.spawn(|| database::store_control_files(plan, plan.incoming));
+        let assembly = lay_out(plan, staging);
+        let stored = stored.join();
+        stored.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        assembly
+    })
+}
+
+fn lay_out(plan: &Plan<'_>, staging: &Path) -> Result<Assembly, BuildError> {
     let packages = in_unpack_order(plan.incoming);
     let (fast, mut aside): (Vec<_>, Vec<_>) =
         packages.into_iter().partition(|package| is_plain(package));
@@ -134,7 +145,7 @@ fn stage_scripts(
         for (name, content) in &package.control {
             let mode = database::mode(name);
             let path = database::path(&format!("{stem}/{name}"))?;
-            crate::build::assemble::put_file(plan, tree, path, mode, content)?;
+            lay_file(plan, tree, path, mode, content);
         }
     }
     Ok(())
@@ -284,14 +295,33 @@ fn preinsts(plan: &Plan<'_>, is_aside: &dyn Fn(&PackageManifest) -> bool) -> Vec
     let has_preinst = |package: &&Arc<PackageManifest>| {
         package.control.contains_key("preinst") && !is_aside(package)
     };
-    let makes_accounts = |package: &&Arc<PackageManifest>| package.name.as_str() == "base-passwd";
-    let (first, rest): (Vec<_>, Vec<_>) = plan
-        .incoming
-        .iter()
-        .filter(has_preinst)
-        .partition(makes_accounts);
-    let all = first.into_iter().chain(rest);
-    all.map(|package| preinst(package, version)).collect()
+    let mut packages: Vec<_> = plan.incoming.iter().filter(has_preinst).collect();
+    packages.sort_by_key(|package| Turn::of(package));
+    let scripts = packages.into_iter();
+    scripts.map(|package| preinst(package, version)).collect()
+}
+
+/// When a preinst has its turn; within a turn they are in the order of the transaction.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// It makes the first accounts.
+    First,
+    /// It needs no perl, which is loaded meanwhile.
+    WhilePerlLoads,
+    /// It asks debconf.
+    Last,
+}
+
+impl Turn {
+    fn of(package: &PackageManifest) -> Self {
+        let script = package.control.get("preinst").map(Vec::as_slice);
+        let script = String::from_utf8_lossy(script.unwrap_or_default());
+        match package.name.as_str() {
+            "base-passwd" => Self::First,
+            _ if script.contains("debconf/confmodule") => Self::Last,
+            _ => Self::WhilePerlLoads,
+        }
+    }
 }
 
 fn preinst(package: &PackageManifest, dpkg_version: &str) -> String {

@@ -4,11 +4,13 @@
 //! packages have them. `info/` is final: dpkg never rewrites those files.
 
 use super::paragraph;
-use crate::build::{BuildError, Plan, assemble::put_file};
+use crate::build::assemble::{lay_file, put_file};
+use crate::build::{BuildError, Plan};
 use crate::import::deb::LIST;
 use crate::store::PackageManifest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use vzpkg_metadata::tree::{Node, Tree};
 use vzpkg_metadata::{RelPath, Timestamp};
 
@@ -35,7 +37,8 @@ pub(super) fn qualified_name(package: &PackageManifest) -> String {
     }
 }
 
-/// Writes the whole database for `packages`, all unpacked, in this order.
+/// Writes the whole database for `packages`, all unpacked, in this order. Their control files are stored by
+/// [`store_control_files`].
 pub(super) fn write(
     plan: &Plan<'_>,
     tree: &mut Tree,
@@ -96,6 +99,18 @@ fn status_paragraph(package: &PackageManifest) -> String {
     text
 }
 
+/// The control files of packages become objects.
+pub(super) fn store_control_files(
+    plan: &Plan<'_>,
+    packages: &[Arc<PackageManifest>],
+) -> Result<(), BuildError> {
+    let files = packages.iter().flat_map(|package| package.control.values());
+    for bytes in files {
+        plan.request.store.objects.put_bytes(bytes)?;
+    }
+    Ok(())
+}
+
 fn write_info(
     plan: &Plan<'_>,
     tree: &mut Tree,
@@ -106,14 +121,8 @@ fn write_info(
         if name == "control" {
             continue;
         }
-        let mode = mode(name);
-        put_file(
-            plan,
-            tree,
-            path(&format!("info/{stem}.{name}"))?,
-            mode,
-            bytes,
-        )?;
+        let path = path(&format!("info/{stem}.{name}"))?;
+        lay_file(plan, tree, path, mode(name), bytes);
     }
     debug_assert!(package.control.contains_key(LIST), "the importer adds it");
     Ok(())

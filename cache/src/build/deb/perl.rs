@@ -24,6 +24,7 @@ if [ -x /usr/bin/perl ] && mkdir -m 700 $place 2>/dev/null; then
     {
         /usr/bin/perl /run/vzpkg/build/perl-server $place /run/vzpkg/build/debconf-frontend /usr/bin/deb-systemd-helper
         # Nobody waits for a server that has died.
+        : >$place/ended
         while sleep 0.1; do
             for waiting in $place/[0-9]*; do [ ! -p \"$waiting\" ] || echo again 1<>\"$waiting\"; done
         done
@@ -43,8 +44,10 @@ exit $code
 
 /// Asks the server on the FIFO `requests`; the answer comes on one of its own.
 const CALL: &str = "place=/run/vzpkg-perl waited=
-# A server that is about to be there: to load the modules once more would take as long.
-while [ -d $place ] && [ ! -p $place/requests ] && [ \"$waited\" != ........ ] && sleep 0.005; do waited=$waited.; done
+# A server that is about to be there: to load the modules once more would take longer, and hold it up. Half a second at most.
+while [ -d $place ] && [ ! -p $place/requests ] && [ ! -e $place/ended ] && [ ${#waited} -lt 80 ] && sleep 0.005; do
+    waited=$waited.
+done
 if [ -p $place/requests ] && mkfifo -m 600 $place/$$ 2>/dev/null; then
     # Under other numbers: a shell's own streams are set aside while it writes and reads here.
     exec 6<&0 7>&1 8>&2 9<>$place/$$
@@ -297,6 +300,11 @@ exit($ARGV[0] eq 'seven' ? 7 : 0);
             ("LC_ALL=C.UTF-8 ./call one </dev/null", "|1|0"),
             // A server that died in the meantime.
             ("kill -9 $(cat place/server); ./call one </dev/null", "|1|0"),
+            // One that ended before it was there.
+            (
+                "mv place/requests place/x; : >place/ended; ./call one </dev/null",
+                "|1|0",
+            ),
             // Files, of which several may write to one place.
             (
                 "./call one </dev/null >out; echo two >>out; ./call three </dev/null >>out; cat out",

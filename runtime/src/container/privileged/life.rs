@@ -32,6 +32,18 @@ fn privileged_a_container_lives_and_leaves_nothing(node: &Node) {
         start(&paths, &config, &spec, &node.runtime),
         Err(ContainerError::Running(_))
     ));
+    // Nothing of ours stays open in it: the pipe that the runtime was given its configuration through, above all.
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    for file in open {
+        let leads_to = fs::read_link(file.unwrap().path()).unwrap();
+        let known = leads_to == *"/dev/null" || leads_to == paths.console();
+        assert!(known, "{}", leads_to.display());
+    }
+    assert!(
+        fs::symlink_metadata(paths.bundle.join("config.json"))
+            .unwrap()
+            .is_file()
+    );
     // Root inside is nobody in particular outside.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("Uid:\t300000\t"), "{status}");
@@ -127,7 +139,13 @@ fn privileged_a_start_that_was_cut_short_is_cleared_by_the_next(node: &Node) {
     runtime.arg(paths.id.as_str()).stdin(Stdio::null());
     runtime.stdout(Stdio::null()).stderr(Stdio::null());
     let root = rootfs::assemble(&mount).unwrap();
-    let made = rootfs::aside(root, &paths.root, || runtime.status().unwrap());
+    let made = std::thread::scope(|scope| {
+        let create = |place: rootfs::Aside<'_>| {
+            place.attach(&root).unwrap();
+            runtime.status().unwrap()
+        };
+        rootfs::aside(scope, &paths.root, create).join().unwrap()
+    });
     assert!(made.unwrap().success());
     let now = state(&paths, &node.runtime).unwrap();
     assert_eq!(now.state, RunState::Created);
