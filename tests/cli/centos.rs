@@ -5,6 +5,8 @@ use crate::support::{Site, fixtures};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use vzpkg_tests::http_server::HttpServer;
+use vzpkg_tests::keys::TestKey;
 
 pub(crate) const TEMPLATE: &str = "el-7-x86_64";
 pub(crate) const OS: &str = "el/7/x86_64/config/os/default";
@@ -183,6 +185,36 @@ fn privileged_centos_has_the_packages_that_dnf_installs() {
         .collect();
     theirs.sort();
     assert_eq!(ours, theirs);
+}
+
+#[test]
+#[ignore = "needs root and the real packages: make check runs it"]
+fn privileged_centos_is_the_same_from_disk_and_signed_over_http() {
+    let scratch = Site::new();
+    let set = fixtures().join("rpms/centos-7.6.1810-min");
+    let trusted = repository(&scratch, "76", &set, "2.17-260");
+    let directory = scratch.path("76");
+    let key = TestKey::new("centos");
+    let repomd = fs::read(directory.join("repodata/repomd.xml")).unwrap();
+    let signature = directory.join("repodata/repomd.xml.asc");
+    fs::write(signature, key.sign_detached(&repomd)).unwrap();
+    let digest = |site: &Site| {
+        site.vzpkg(&["create-cache", TEMPLATE]).ok();
+        let text = site.vzpkg(&["lock", TEMPLATE, "--format", "json"]).ok();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["digest"].clone()
+    };
+    let from_disk = digest(&site_with(&trusted));
+
+    let upstream = HttpServer::serve(&directory);
+    let site = site_with(&format!("{}\n", upstream.url()));
+    let unknown = site.vzpkg(&["create-cache", TEMPLATE]).fails_with(4);
+    assert!(unknown.contains("key"), "{unknown}");
+    let keys = format!("{} key.asc\n", key.fingerprint());
+    let armored = key.armored();
+    let public = std::str::from_utf8(&armored).unwrap();
+    site.template(OS, &[("keys", &keys), ("key.asc", public)]);
+    assert_eq!(digest(&site), from_disk);
 }
 
 #[test]

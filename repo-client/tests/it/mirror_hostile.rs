@@ -1,31 +1,96 @@
 //! An upstream that lies, cuts, hangs or sends old files, in every file that a sync asks for: what is published is the
 //! state before, or the whole new one.
 
-use crate::mirror::{Node, name, version};
+use crate::mirror::{self, name};
+use crate::mirror_yum;
 use crate::support::Bench;
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 use vzpkg_repo_client::Timeouts;
-use vzpkg_repo_client::mirror::Repair;
-use vzpkg_tests::http_server::{Fault, Times};
+use vzpkg_repo_client::mirror::{MirrorConfig, MirrorError, Mirrors, Repair, Synced, Trust};
+use vzpkg_tests::http_server::{Fault, HttpServer, Times};
+use vzpkg_tests::keys::TestKey;
 
-/// A node that published the first state of an archive which has a second by now, and the paths of the second.
-fn node() -> (Node, BTreeSet<String>) {
-    let mut node = Node::new();
-    node.sync().unwrap();
-    node.move_upstream();
-    node.archive.server.forget_requests();
-    // Another node reads the new state, so that its files are known.
+/// A node with a mirror that published the first state of an upstream which has a second by now.
+trait Victim {
+    fn bench(&mut self) -> &mut Bench;
+    fn server(&self) -> &HttpServer;
+    /// What the server serves.
+    fn upstream(&self) -> PathBuf;
+    fn mirrors(&self) -> Mirrors;
+    fn sync(&self) -> Result<Synced, MirrorError>;
+    /// The packages that a client finds in what is published.
+    fn seen(&self) -> Vec<String>;
+}
+
+impl Victim for mirror::Node {
+    fn bench(&mut self) -> &mut Bench {
+        &mut self.bench
+    }
+
+    fn server(&self) -> &HttpServer {
+        &self.archive.server
+    }
+
+    fn upstream(&self) -> PathBuf {
+        self.archive.repo.root().to_owned()
+    }
+
+    fn mirrors(&self) -> Mirrors {
+        self.mirrors()
+    }
+
+    fn sync(&self) -> Result<Synced, MirrorError> {
+        self.sync()
+    }
+
+    fn seen(&self) -> Vec<String> {
+        let seen = self.seen().into_iter();
+        seen.map(|(name, version)| format!("{name} {version}"))
+            .collect()
+    }
+}
+
+impl Victim for mirror_yum::Node {
+    fn bench(&mut self) -> &mut Bench {
+        &mut self.bench
+    }
+
+    fn server(&self) -> &HttpServer {
+        &self.server
+    }
+
+    fn upstream(&self) -> PathBuf {
+        self.repo.root().to_owned()
+    }
+
+    fn mirrors(&self) -> Mirrors {
+        self.mirrors()
+    }
+
+    fn sync(&self) -> Result<Synced, MirrorError> {
+        self.sync()
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen()
+    }
+}
+
+/// The paths of the second state: what another node asks for that reads it.
+fn paths(victim: &impl Victim, config: &MirrorConfig, key: &TestKey) -> BTreeSet<String> {
+    victim.server().forget_requests();
     let other = Bench::new();
     let mirrors = other.client().mirrors(other.env.path("mirror"));
-    let config = crate::mirror::config(&[node.archive.server.url()], &node.archive.key);
-    let keys = [("key.asc".to_owned(), node.archive.key.armored())];
-    mirrors.add(&name(), &config, &keys).unwrap();
+    let keys = [("key.asc".to_owned(), key.armored())];
+    mirrors.add(&name(), config, &keys).unwrap();
     mirrors.sync(&[name()], &mut |_, result| drop(result.unwrap()));
-    let requests = node.archive.server.requests().into_iter();
-    let paths = requests.map(|request| request.path).collect();
-    (node, paths)
+    let requests = victim.server().requests().into_iter();
+    let paths: BTreeSet<String> = requests.map(|request| request.path).collect();
+    assert!(paths.len() >= 4, "{paths:?}");
+    paths
 }
 
 /// Everything that an upstream may do to a file.
@@ -56,36 +121,65 @@ fn faults(content: &[u8], old: &[u8]) -> Vec<Fault> {
 
 #[test]
 fn whatever_upstream_does_to_any_file_what_is_published_is_old_or_new() {
-    let old = [version("hello", "1.0"), version("tool", "2.0-1")];
-    let new = [version("hello", "2.0")];
-    let (mut node, paths) = node();
-    assert!(paths.len() >= 4, "{paths:?}");
-    let release = fs::read(node.published().join("dists/stable/InRelease")).unwrap();
-    let patient = node.bench.options.timeouts;
+    let mut node = mirror::Node::new();
+    node.sync().unwrap();
+    node.move_upstream();
+    let config = mirror::config(&[node.archive.server.url()], &node.archive.key);
+    let paths = paths(&node, &config, &node.archive.key);
+    let stale = fs::read(node.published().join("dists/stable/InRelease")).unwrap();
+    suffer(
+        node,
+        &paths,
+        &stale,
+        &["hello 1.0", "tool 2.0-1"],
+        &["hello 2.0"],
+    );
+}
+
+#[test]
+fn whatever_a_yum_upstream_does_to_any_file_what_is_published_is_old_or_new() {
+    let mut node = mirror_yum::Node::new(Trust::default());
+    node.sync().unwrap();
+    node.move_upstream();
+    let paths = paths(&node, &node.config(), &node.key);
+    let published = node
+        .bench
+        .env
+        .path("mirror/m/published/repodata/repomd.xml");
+    let stale = fs::read(published).unwrap();
+    suffer(node, &paths, &stale, &["1.0-1"], &["1.0-1", "2.0-1"]);
+}
+
+/// Every fault in every file, one after the other; `stale` is a file of the first state.
+fn suffer(
+    mut node: impl Victim,
+    paths: &BTreeSet<String>,
+    stale: &[u8],
+    old: &[&str],
+    new: &[&str],
+) {
+    let patient = node.bench().options.timeouts;
     let hasty = Timeouts {
         no_progress: Duration::from_millis(400),
         attempts: 1,
         ..patient
     };
     let mut refused = 0;
-    for path in &paths {
-        let file = node.archive.repo.root().join(&path[1..]);
-        let content = fs::read(&file).unwrap();
-        for fault in faults(&content, &release) {
-            node.bench.options.timeouts = hasty;
-            node.archive
-                .server
-                .fault(path, Times::Always, fault.clone());
+    for path in paths {
+        let content = fs::read(node.upstream().join(&path[1..])).unwrap();
+        for fault in faults(&content, stale) {
+            node.bench().options.timeouts = hasty;
+            node.server().fault(path, Times::Always, fault.clone());
             let synced = node.sync();
-            node.archive.server.heal();
-            node.bench.options.timeouts = patient;
+            node.server().heal();
+            node.bench().options.timeouts = patient;
             let seen = node.seen();
             // Where there was another way to the file, the new state is whole.
             if synced.is_ok_and(|synced| synced.changed) {
                 assert_eq!(seen, new, "{path} {fault:?}");
                 node.mirrors().rollback(&name()).unwrap();
                 assert_eq!(node.seen(), old);
-                forget_newest(&node);
+                forget_newest(&mut node);
             } else {
                 assert_eq!(seen, old, "{path} {fault:?}");
             }
@@ -102,8 +196,8 @@ fn whatever_upstream_does_to_any_file_what_is_published_is_old_or_new() {
 }
 
 /// As if the newest state had never been seen: the next sync reads all of it again.
-fn forget_newest(node: &Node) {
-    let home = node.bench.env.path("mirror/m");
+fn forget_newest(node: &mut impl Victim) {
+    let home = node.bench().env.path("mirror/m");
     let refs = home.join("refs.json");
     let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&refs).unwrap()).unwrap();
     let first = value["history"][0].clone();
@@ -113,7 +207,7 @@ fn forget_newest(node: &Node) {
     fs::write(&refs, serde_json::to_vec(&value).unwrap()).unwrap();
     drop(fs::remove_file(home.join("checked.json")));
     node.mirrors().gc(false).unwrap();
-    for package in node.bench.packages() {
+    for package in node.bench().packages() {
         if package.extension().is_some_and(|end| end == "part") {
             fs::remove_file(package).unwrap();
         }

@@ -13,53 +13,66 @@ use vzpkg_tests::rpm_writer::Rpm;
 use vzpkg_tests::tools::EPOCH;
 use vzpkg_tests::yum_repo::YumRepo;
 
-struct Node {
-    bench: Bench,
-    key: TestKey,
-    repo: YumRepo,
-    server: HttpServer,
+pub(crate) struct Node {
+    pub(crate) bench: Bench,
+    pub(crate) key: TestKey,
+    pub(crate) repo: YumRepo,
+    pub(crate) server: HttpServer,
+    trust: Trust,
 }
 
 impl Node {
-    fn new(trust: Trust) -> Self {
+    pub(crate) fn new(trust: Trust) -> Self {
         let bench = Bench::new();
         let key = TestKey::new("packager");
         let mut repo = YumRepo::new(bench.env.path("repo"));
         repo.add(&Rpm::new("hello", "1.0", "1").build(&bench.env.path("rpms")));
         repo.publish(&key);
         let server = HttpServer::serve(repo.root());
-        let upstream = Upstream::Yum(YumUpstream {
-            urls: vec![server.url()],
-            mirror_lists: Vec::new(),
-        });
-        let fingerprint = fingerprint(&key);
-        let places = vec!["key.asc".into()];
-        let part = Part {
-            directory: String::new(),
-            upstream,
-            keys: vec![Pin {
-                fingerprint,
-                places,
-            }],
-            trust,
-        };
-        let config = MirrorConfig::new(vec![part]).unwrap();
         let node = Self {
             bench,
             key,
             repo,
             server,
+            trust,
         };
+        let config = node.config();
         let keys = [("key.asc".to_owned(), node.key.armored())];
         node.mirrors().add(&name(), &config, &keys).unwrap();
         node
     }
 
-    fn mirrors(&self) -> Mirrors {
+    /// All of the repository.
+    pub(crate) fn config(&self) -> MirrorConfig {
+        let upstream = Upstream::Yum(YumUpstream {
+            urls: vec![self.server.url()],
+            mirror_lists: Vec::new(),
+        });
+        let part = Part {
+            directory: String::new(),
+            upstream,
+            keys: vec![Pin {
+                fingerprint: fingerprint(&self.key),
+                places: vec!["key.asc".into()],
+            }],
+            trust: self.trust,
+        };
+        MirrorConfig::new(vec![part]).unwrap()
+    }
+
+    /// Publishes `hello` 2.0 beside 1.0 upstream.
+    pub(crate) fn move_upstream(&mut self) {
+        let rpm = Rpm::new("hello", "2.0", "1").build(&self.bench.env.path("rpms"));
+        self.repo.add(&rpm);
+        self.repo.revision = EPOCH + 60;
+        self.repo.publish(&self.key);
+    }
+
+    pub(crate) fn mirrors(&self) -> Mirrors {
         self.bench.client().mirrors(self.bench.env.path("mirror"))
     }
 
-    fn sync(&self) -> Result<Synced, MirrorError> {
+    pub(crate) fn sync(&self) -> Result<Synced, MirrorError> {
         let mut results = Vec::new();
         self.mirrors()
             .sync(&[name()], &mut |_, result| results.push(result));
@@ -67,7 +80,7 @@ impl Node {
     }
 
     /// The versions of `hello` that a client finds in the published directory.
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         let client = Bench::new();
         let url = format!(
             "file://{}",
@@ -104,10 +117,7 @@ fn a_signed_yum_repository_is_mirrored_with_everything_that_it_names() {
     let requests = node.server.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert_eq!(requests[0].status, 304);
-    node.repo
-        .add(&Rpm::new("hello", "2.0", "1").build(&node.bench.env.path("rpms")));
-    node.repo.revision = EPOCH + 60;
-    node.repo.publish(&node.key);
+    node.move_upstream();
     assert_eq!(node.sync().unwrap().fetched.files, 1);
     assert_eq!(node.seen(), ["1.0-1", "2.0-1"]);
     let repodata = node.bench.env.path("mirror/m/published/repodata");

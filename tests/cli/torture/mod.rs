@@ -3,7 +3,7 @@
 //!
 //! So they are after a kill at any instant, with others at work on the same store; `VZPKG_KILLS` says how many.
 //! `VZPKG_TORTURE` says how many faults of each verb and kind: `all` for each one there is (`make torture`, hours), or which:
-//! `remove 13`, as a failure names it. An ordinary run makes one of each, a different one for each kind.
+//! `remove`, or `remove 13` as a failure names it. An ordinary run makes one of each, a different one for each kind.
 
 mod containers;
 pub(crate) mod fault;

@@ -137,34 +137,52 @@ fn is_content(run: &Run) -> bool {
     run.code == 0 || run.stderr.contains("there is no store")
 }
 
-/// Which calls of so many are disturbed, and how.
+/// Which calls of so many of a kind are disturbed, and how.
 fn chosen(kind: Kind, count: usize) -> Vec<(Action, usize)> {
-    let wanted = std::env::vars().find(|(name, _)| name == "VZPKG_TORTURE");
-    let wanted = wanted.map(|(_, value)| value);
-    let one = wanted.as_ref().and_then(|value| {
-        let (name, nth) = value.split_once(' ')?;
-        Some((name.to_owned(), nth.parse::<usize>().unwrap()))
-    });
-    let wanted = match wanted {
-        _ if one.is_some() => 0,
-        Some(all) if all == "all" => usize::MAX,
-        Some(number) => number.parse().unwrap(),
-        None => 1,
-    };
     let both = |nth| [(Action::Fail, nth), (Action::Kill, nth)];
-    if let Some((name, nth)) = &one {
-        return if *name == kind.to_string() {
-            both(*nth).into()
-        } else {
-            Vec::new()
-        };
-    }
-    if wanted >= count {
+    let share = match Wanted::of_this_run() {
+        Wanted::All => usize::MAX,
+        Wanted::Share(share) => share,
+        Wanted::Kind(name, nth) if name == kind.to_string() => match nth {
+            Some(nth) => return both(nth).into(),
+            None => usize::MAX,
+        },
+        Wanted::Kind(..) => return Vec::new(),
+    };
+    if share >= count {
         return (1..=count).flat_map(both).collect();
     }
     let mut instants = Instants(count as u64);
     let mut pick = || 1 + usize::try_from(instants.below(count as u64)).unwrap();
-    (0..wanted)
+    (0..share)
         .flat_map(|_| [(Action::Fail, pick()), (Action::Kill, pick())])
         .collect()
+}
+
+/// Which faults a run makes.
+enum Wanted {
+    All,
+    /// So many of each kind, for each action.
+    Share(usize),
+    /// Those of one kind, or one of them.
+    Kind(String, Option<usize>),
+}
+
+impl Wanted {
+    fn of_this_run() -> Self {
+        let mut variables = std::env::vars();
+        let Some((_, value)) = variables.find(|(name, _)| name == "VZPKG_TORTURE") else {
+            return Self::Share(1);
+        };
+        if value == "all" {
+            return Self::All;
+        }
+        if let Ok(share) = value.parse() {
+            return Self::Share(share);
+        }
+        match value.split_once(' ') {
+            Some((kind, nth)) => Self::Kind(kind.to_owned(), Some(nth.parse().unwrap())),
+            None => Self::Kind(value, None),
+        }
+    }
 }

@@ -34,7 +34,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Everything below the store, private areas and mount points, by name: content is named by its hash. Guards stay, and
-/// what the clients of repositories keep, and the log of the database, is theirs to make again.
+/// the directories of objects, of which there are 256 at most; what the clients of repositories keep, and the log of the
+/// database, is theirs to make again.
 pub(crate) fn names(site: &Site) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     for part in ["store", "private", "root"] {
@@ -53,7 +54,9 @@ fn collect(root: &Path, directory: &Path, found: &mut BTreeSet<PathBuf>) {
         if path.is_dir() && !path.is_symlink() {
             collect(root, &path, found);
         }
-        found.insert(without_number(&name));
+        if name.parent() != Some(Path::new("store/objects")) {
+            found.insert(without_number(&name));
+        }
     }
 }
 
