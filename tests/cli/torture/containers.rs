@@ -77,6 +77,9 @@ pub(super) fn kill(times: u64) {
             *killed.entry(words[0]).or_default() += 1;
         }
         room.check(&label, words[0], before);
+        if time % 500 == 499 {
+            say(&format!("containers: {} of {times} kills", time + 1));
+        }
     }
     room.bring(Before::Nothing);
     room.tiny.vzpkg(&["gc"]).ok();

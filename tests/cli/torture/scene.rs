@@ -74,6 +74,9 @@ impl Scene<'_> {
                 assert!(is_content(&other), "{label}: {other:?}");
             }
             self.check(&label, &run, &expected);
+            if time % 250 == 249 {
+                say(&format!("{name}: {} of {times} kills", time + 1));
+            }
         }
         say(&format!("{name}: {times} kills"));
     }
