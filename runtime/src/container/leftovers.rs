@@ -9,10 +9,10 @@ use vzpkg_metadata::durable::FileError;
 
 /// Removes the container from the runtime, whatever is mounted in its place, its bundle and its cgroups. Whatever still
 /// runs is killed: the caller has made sure that nothing should.
-pub(super) fn clear(
-    paths: &ContainerPaths,
-    runtime: &dyn OciRuntime,
-) -> Result<(), ContainerError> {
+///
+/// # Errors
+/// [`ContainerError`]
+pub fn clear(paths: &ContainerPaths, runtime: &dyn OciRuntime) -> Result<(), ContainerError> {
     // A runtime that has written the id of process 1 has done its work.
     if paths.bundle.exists() && !paths.bundle.join(PID_FILE).exists() {
         orphans::end(&paths.bundle).map_err(|source| ContainerError::Processes {

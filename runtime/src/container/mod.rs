@@ -14,6 +14,7 @@
 //! /run/vzpkg/ct/<ctid>/             the OCI bundle, gone with the machine
 //! ```
 
+pub mod ahead;
 mod apply;
 mod beneath;
 mod clusters;
@@ -50,6 +51,7 @@ pub mod upper_dir;
 pub mod upper_edits;
 mod wire;
 
+pub use ahead::Ahead;
 pub use config::{Config, ConfigError, Network, UserNamespace};
 pub use copy::Treatment;
 pub use create::{NodeFile, RootDirectory, Staged, create, stage};
@@ -57,6 +59,7 @@ pub use destroy::destroy;
 pub use duplicate::{duplicate, rename, stands_still};
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};
+pub use leftovers::clear;
 pub use link::{Intent, JournalError, Link, LinkJournal};
 pub use objects::{ObjectSource, PrivateSource};
 pub use paths::ContainerPaths;
@@ -69,7 +72,7 @@ pub use relink::{
 pub use scan::{UpperEntry, UpperKind, UpperScan};
 pub use set::{Changed, has_unsettled_limits, set, settle_limits};
 pub use settle::{Placed, discard, is_made, is_remains, is_unsettled, settle};
-pub use start::{StartSpec, start, start_beside};
+pub use start::{StartSpec, start, start_beside, start_new};
 pub use state::{ContainerState, RunState, state};
 pub use stop::{StopMode, stop};
 pub use stopped::{Prepared, prepare_relink, relink_prepared, relink_stopped};

@@ -4,6 +4,7 @@
 //! then belongs to the container's mount namespace alone and ends with it, whatever happens to us. Every other step is
 //! undone where a later one fails; what a kill leaves is cleared by the next command ([`super::leftovers`]).
 
+use super::ahead::Ahead;
 use super::guard::ContainerGuard;
 use super::state::{RunState, state};
 use super::{
@@ -11,15 +12,13 @@ use super::{
 };
 use crate::container::config::ID_COUNT;
 use crate::oci::{BundleSpec, Disk, InitKind, LimitError, OciRuntime, cgroups};
-use crate::rootfs::{self, Aside, IdMap, Lower, MountError, MountSpec, Tier};
+use crate::rootfs::{self, IdMap, Lower, MountError, MountSpec, Tier};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::durable::FileError;
 
 /// The file of a bundle that says which signal asks process 1 to end.
 pub(super) const STOP_SIGNAL: &str = "stop-signal";
@@ -83,32 +82,53 @@ fn launch(
     runtime: &dyn OciRuntime,
     meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
-    durable::create_directories(&paths.root, 0o755)?;
-    durable::create_directories(&paths.bundle, 0o700)?;
     let console = console(paths)?;
-    let pid = thread::scope(|scope| {
-        let (give, take) = mpsc::channel();
-        // The runtime loads while the root file system is put together.
-        let run = move |place: Aside<'_>| run(place, paths, config, runtime, console, &take);
-        let running = rootfs::aside(scope, &paths.root, run);
-        match root_file_system(paths, config, spec) {
-            Ok(root) => {
-                // Nobody takes it where the runtime could not be started, which is told by what it returns.
-                if give.send(root).is_ok() {
-                    meanwhile();
-                }
-                let ended = running.join().unwrap_or_else(|panic| resume_unwind(panic));
-                ended.map_err(|source| refused(paths, source))?
-            }
-            Err(error) => {
-                drop(give);
-                drop(running.join());
-                Err(error)
-            }
+    thread::scope(|scope| {
+        let ahead = Ahead::begin(scope, paths, runtime, console)?;
+        finish(ahead, paths, config, spec, meanwhile)
+    })
+}
+
+/// The runtime loads while the root file system is put together.
+fn finish(
+    ahead: Ahead<'_>,
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+    meanwhile: &(dyn Fn() + Sync),
+) -> Result<u32, ContainerError> {
+    let pid = match root_file_system(paths, config, spec) {
+        Ok(root) => ahead.run(config, root, meanwhile)?,
+        Err(error) => {
+            ahead.give_up();
+            return Err(error);
         }
-    })?;
+    };
     prepare::done(paths)?;
     Ok(pid)
+}
+
+/// As [`start_beside`], for a container that was made since its runtime was begun ([`Ahead::begin_new`]).
+///
+/// # Errors
+/// As [`start`].
+pub fn start_new(
+    ahead: Ahead<'_>,
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &StartSpec,
+    runtime: &dyn OciRuntime,
+    meanwhile: &(dyn Fn() + Sync),
+) -> Result<u32, ContainerError> {
+    let _guard = ContainerGuard::take(paths)?;
+    let named = ahead.name_console(&paths.console());
+    let started = named
+        .map_err(ContainerError::from)
+        .and_then(|()| finish(ahead, paths, config, spec, meanwhile));
+    if started.is_err() {
+        drop(leftovers::clear(paths, runtime));
+    }
+    started
 }
 
 /// The root file system of a container and what belongs to it, attached nowhere.
@@ -127,31 +147,11 @@ fn root_file_system(
     mount.map_err(|source| refused(paths, source))
 }
 
-fn refused(paths: &ContainerPaths, source: MountError) -> ContainerError {
+pub(super) fn refused(paths: &ContainerPaths, source: MountError) -> ContainerError {
     ContainerError::Mount {
         container: paths.id.clone(),
         source,
     }
-}
-
-/// Starts the runtime, and describes the container to it when the root file system is there.
-fn run(
-    place: Aside<'_>,
-    paths: &ContainerPaths,
-    config: &Config,
-    runtime: &dyn OciRuntime,
-    console: File,
-    root: &Receiver<OwnedFd>,
-) -> Result<u32, ContainerError> {
-    let begun = runtime.begin(&paths.id, &paths.bundle, console)?;
-    // Else there is none, and the caller knows why.
-    let root = root
-        .recv()
-        .map_err(|_given_up| ContainerError::Unknown(paths.id.clone()))?;
-    let attached = place.attach(&root);
-    attached.map_err(|source| refused(paths, source))?;
-    let init = init::kind(paths, config)?;
-    Ok(begun.run(&describe(paths, config, &init)?)?)
 }
 
 /// An empty file for what process 1 prints; that of the run before is kept beside it.
@@ -205,7 +205,7 @@ pub(super) fn mount_spec(paths: &ContainerPaths, config: &Config, spec: &StartSp
 }
 
 /// What the OCI runtime is to read; what else belongs into the bundle is written.
-fn describe(
+pub(super) fn describe(
     paths: &ContainerPaths,
     config: &Config,
     init: &InitKind,

@@ -12,8 +12,8 @@ use vzpkg_metadata::template::Template;
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::{
-    self, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState, Staged,
-    StartSpec, UpperDir, UserNamespace,
+    self, Ahead, Config, ContainerError, ContainerPaths, ContainerState, NodeFile, RunState,
+    Staged, StartSpec, UpperDir, UserNamespace,
 };
 use vzpkg_runtime::oci::{OciRuntime, RuntimeBinary};
 use vzpkg_runtime::rootfs::{self, Lower, Tier};
@@ -190,7 +190,7 @@ pub(crate) fn start(
     let row = store.db.container(id)?;
     let mut config = Config::of(&paths(context, store, id))?;
     shape(&mut config)?;
-    run(context, store, &row, &config, runtime, &|| ())
+    run(context, store, &row, &config, runtime, None, &|| ())
 }
 
 /// As [`start`]; `None` for one that somebody else has started meanwhile.
@@ -211,8 +211,8 @@ pub(crate) fn start_unless_running(
     }
 }
 
-/// Starts the container of `row`, which nothing was left half done of; `meanwhile` is called while the OCI runtime is at
-/// work. The caller holds its guard.
+/// Starts the container of `row`, which nothing was left half done of, with the runtime that was begun while it was made,
+/// if there is one; `meanwhile` is called while the runtime is at work. The caller holds its guard.
 ///
 /// # Errors
 /// As [`start`].
@@ -222,6 +222,7 @@ pub(crate) fn run(
     row: &ContainerRow,
     config: &Config,
     runtime: &dyn OciRuntime,
+    ahead: Option<Ahead<'_>>,
     meanwhile: &(dyn Fn() + Sync),
 ) -> CommandResult<u32> {
     let (tier, lower) = lower(context, store, &row.link)?;
@@ -232,7 +233,10 @@ pub(crate) fn run(
         shared: Some(shared_mounts(context)),
     };
     let paths = paths(context, store, &row.id);
-    let started = container::start_beside(&paths, config, &spec, runtime, meanwhile);
+    let started = match ahead {
+        Some(ahead) => container::start_new(ahead, &paths, config, &spec, runtime, meanwhile),
+        None => container::start_beside(&paths, config, &spec, runtime, meanwhile),
+    };
     if let Err(ContainerError::Mount { .. }) = &started {
         // The kernel may have changed its mind since it was asked.
         rootfs::forget_probe(&store.layout.store(), &context.settings.run_directory);

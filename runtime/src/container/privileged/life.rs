@@ -16,6 +16,7 @@ in_every_tier!(
     privileged_a_start_that_was_cut_short_is_cleared_by_the_next,
     privileged_the_root_of_a_running_container_is_in_no_mount_of_the_host,
     privileged_a_start_that_fails_leaves_nothing_mounted,
+    privileged_a_runtime_begins_before_its_container_is_made,
 );
 
 const GENTLE: StopMode = StopMode::Gentle(Duration::from_secs(10));
@@ -179,4 +180,37 @@ fn privileged_a_start_that_fails_leaves_nothing_mounted(node: &Node) {
     assert!(error.to_string().contains("/no/such/init"), "{error}");
     node.assert_clean(&paths);
     destroy(&paths, &node.runtime).unwrap();
+}
+
+fn privileged_a_runtime_begins_before_its_container_is_made(node: &Node) {
+    let paths = node.paths("ahead");
+    let config = Node::config(&paths);
+    let spec = node.spec("1", 1);
+    // Given up: the container could not be made.
+    std::thread::scope(|scope| {
+        let ahead = Ahead::begin_new(scope, &paths, &node.runtime).unwrap();
+        ahead.expect("tests lie on a disk").give_up();
+    });
+    assert!(paths.bundle.exists());
+    assert_eq!(node.runtime.state(&paths.id).unwrap(), None);
+    // What that left is no obstacle to the next.
+    let pid = std::thread::scope(|scope| {
+        let ahead = Ahead::begin_new(scope, &paths, &node.runtime).unwrap();
+        create(&paths, &config, &ROOT, &[]).unwrap();
+        let nothing = || ();
+        start_new(
+            ahead.unwrap(),
+            &paths,
+            &config,
+            &spec,
+            &node.runtime,
+            &nothing,
+        )
+    });
+    let now = state(&paths, &node.runtime).unwrap();
+    assert_eq!((now.state, now.pid), (RunState::Running, pid.ok()));
+    let console = fs::metadata(paths.console()).unwrap();
+    assert_eq!((console.mode() & 0o777, console.nlink()), (0o600, 1));
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
 }

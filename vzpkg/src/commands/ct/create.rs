@@ -5,6 +5,7 @@ use crate::cli::{CtCreate, UserNamespace};
 use crate::error::CommandResult;
 use crate::ops::{containers, names, node, rename, shape};
 use crate::output::Tone;
+use std::thread;
 use vzpkg_cache::store::{ContainerRow, Follow, GuardName, Store, VersionRow};
 use vzpkg_metadata::name::Which;
 use vzpkg_metadata::template::TemplateArea;
@@ -32,18 +33,20 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
         return Ok(());
     }
     let _guard = node::guard(context, &store, GuardName::Container(id.clone()))?;
-    let made = create(context, &store, &area, &version, arguments, &wanted)?;
-    // The disk is waited for while it starts.
-    let started = arguments.start.then(|| {
-        let runtime = containers::runtime(context)?;
-        let Made {
-            row,
-            config,
-            placed,
-        } = &made;
-        containers::run(context, &store, row, config, &runtime, &|| placed.begin())
-    });
-    made.placed.settle()?;
+    let job = Job {
+        context,
+        store: &store,
+        area: &area,
+        version: &version,
+        arguments,
+        wanted: &wanted,
+    };
+    let started = if arguments.start {
+        Some(job.create_and_start()?)
+    } else {
+        job.create(|| Ok(()))?.placed.settle()?;
+        None
+    };
     context.printer.status(
         Tone::Good,
         "Created",
@@ -82,39 +85,77 @@ struct Made {
     placed: Placed,
 }
 
-/// The row reserves the ids, then the private area is filled and put in its place; the disk is waited for at the end. A
-/// row whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over. The
-/// caller holds the container's guard.
-fn create(
-    context: &Context,
-    store: &Store,
-    area: &TemplateArea,
-    version: &VersionRow,
-    arguments: &CtCreate,
-    wanted: &Config,
-) -> CommandResult<Made> {
-    let id = &wanted.id;
-    rename::make_free(context, store, id)?;
-    let (_, location) = node::locate(area, version.name.template.as_str())?;
-    let template = node::load(area, &location)?;
-    let row = new_row(context, id, version, arguments)?;
-    let own_ids = arguments.user_namespace == UserNamespace::Private;
-    let (row, unsynced) = store.db.insert_container_unsynced(&row, own_ids)?;
-    let config = Config {
-        user_namespace: containers::user_namespace(&row),
-        ..wanted.clone()
-    };
-    let staged = containers::stage(context, store, &template, &row, &config);
-    let placed = staged.and_then(|staged| Ok(staged.put_in_place(|| unsynced.sync())?));
-    match placed {
-        Ok(placed) => Ok(Made {
-            row,
-            config,
-            placed,
-        }),
-        Err(error) => {
-            drop(store.db.remove_container(id));
-            Err(error)
+/// What is to be made. The caller holds the container's guard.
+struct Job<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    area: &'a TemplateArea,
+    version: &'a VersionRow,
+    arguments: &'a CtCreate,
+    wanted: &'a Config,
+}
+
+impl Job<'_> {
+    /// The OCI runtime loads while the container is made, and the disk is waited for while it starts. The inner result is
+    /// that of the start: the container is there whatever that is.
+    fn create_and_start(&self) -> CommandResult<CommandResult<u32>> {
+        let (context, store) = (self.context, self.store);
+        let runtime = containers::runtime(context)?;
+        let paths = containers::paths(context, store, &self.wanted.id);
+        thread::scope(|scope| {
+            let mut ahead = None;
+            let made = self.create(|| {
+                ahead = container::Ahead::begin_new(scope, &paths, &runtime)?;
+                Ok(())
+            });
+            let made = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    ahead.map(container::Ahead::give_up);
+                    drop(container::clear(&paths, &runtime));
+                    return Err(error);
+                }
+            };
+            let (row, config, placed) = (&made.row, &made.config, made.placed);
+            let meanwhile = || placed.begin();
+            let started = containers::run(context, store, row, config, &runtime, ahead, &meanwhile);
+            placed.settle()?;
+            Ok(started)
+        })
+    }
+
+    /// The row reserves the ids, then the private area is filled and put in its place; the disk is waited for at the end. A
+    /// row whose private area never was is what a kill in between leaves: the next `ct create` of that name starts over.
+    /// `reserved` is called when there is a row.
+    fn create(&self, reserved: impl FnOnce() -> CommandResult) -> CommandResult<Made> {
+        let (context, store) = (self.context, self.store);
+        let id = &self.wanted.id;
+        rename::make_free(context, store, id)?;
+        let row = new_row(context, id, self.version, self.arguments)?;
+        let own_ids = self.arguments.user_namespace == UserNamespace::Private;
+        let (row, unsynced) = store.db.insert_container_unsynced(&row, own_ids)?;
+        let config = Config {
+            user_namespace: containers::user_namespace(&row),
+            ..self.wanted.clone()
+        };
+        let place = || {
+            reserved()?;
+            let name = self.version.name.template.as_str();
+            let (_, location) = node::locate(self.area, name)?;
+            let template = node::load(self.area, &location)?;
+            let staged = containers::stage(context, store, &template, &row, &config)?;
+            Ok(staged.put_in_place(|| unsynced.sync())?)
+        };
+        match place() {
+            Ok(placed) => Ok(Made {
+                row,
+                config,
+                placed,
+            }),
+            Err(error) => {
+                drop(store.db.remove_container(id));
+                Err(error)
+            }
         }
     }
 }
