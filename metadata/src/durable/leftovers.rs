@@ -36,9 +36,28 @@ pub fn sweep(directory: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Removes whatever has a name of [`STAGING_PREFIX`] that only this process may use: ids of processes come again, and a
+/// dead one that had this one's may have left something.
+///
+/// # Errors
+/// [`FileError`] for what cannot be removed.
+pub fn make_room(own: &Path) -> Result<(), FileError> {
+    let removed = match fs::symlink_metadata(own) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(own),
+        Ok(_) => fs::remove_file(own),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::on("remove", own)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{STAGING_PREFIX, sweep};
+    use super::{STAGING_PREFIX, make_room, sweep};
     use std::fs;
 
     #[test]
@@ -56,5 +75,17 @@ mod tests {
         assert!(place(&living).exists() && place("web").exists());
         assert!(!place(&dead).exists() && !place(&dead_file).exists());
         sweep(&place("none")).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_process_of_the_same_id_left_makes_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let own = directory.path().join("own");
+        make_room(&own).unwrap();
+        fs::create_dir_all(own.join("full")).unwrap();
+        make_room(&own).unwrap();
+        fs::write(&own, "").unwrap();
+        make_room(&own).unwrap();
+        assert!(!own.exists());
     }
 }

@@ -7,7 +7,7 @@
 mod leftovers;
 mod tree;
 
-pub use leftovers::sweep;
+pub use leftovers::{make_room, sweep};
 pub use tree::OpenTree;
 
 use std::fs::{self, File, OpenOptions};
@@ -82,6 +82,7 @@ pub fn stage(path: &Path, mode: u32) -> Result<(PathBuf, File), FileError> {
         "{STAGING_PREFIX}{}.{serial}.{name}",
         std::process::id()
     ));
+    make_room(&staging)?;
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -69,7 +69,7 @@ pub fn stage(
         return Err(ContainerError::Exists(paths.id.clone()));
     }
     let staged = Staged {
-        staging: staging(paths),
+        staging: staging(paths)?,
         paths: paths.clone(),
     };
     fill(&staged.staging, paths, config, root, files)?;
@@ -109,10 +109,12 @@ impl Drop for Staged {
     }
 }
 
-/// A directory beside the private area, with a name of this process alone.
-pub(super) fn staging(paths: &ContainerPaths) -> PathBuf {
+/// A directory that is not there, beside the private area, with a name of this process alone.
+pub(super) fn staging(paths: &ContainerPaths) -> Result<PathBuf, FileError> {
     let name = format!("{STAGING_PREFIX}{}.{}", std::process::id(), paths.id);
-    paths.private.with_file_name(name)
+    let staging = paths.private.with_file_name(name);
+    durable::make_room(&staging)?;
+    Ok(staging)
 }
 
 fn fill(

@@ -25,6 +25,7 @@ pub fn destroy(paths: &ContainerPaths, runtime: &dyn OciRuntime) -> Result<(), C
         std::process::id(),
         paths.id
     ));
+    durable::make_room(&rubbish)?;
     durable::publish(&paths.private, &rubbish)?;
     fs::remove_dir_all(&rubbish).map_err(FileError::on("remove", &rubbish))?;
     Ok(())

@@ -30,7 +30,7 @@ pub fn duplicate(
     if to.private.exists() {
         return Err(ContainerError::Exists(to.id.clone()));
     }
-    let staging = staging(to);
+    let staging = staging(to)?;
     let staged = ContainerPaths {
         private: staging.clone(),
         ..to.clone()

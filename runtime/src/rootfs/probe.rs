@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use vzpkg_metadata::durable::STAGING_PREFIX;
+use vzpkg_metadata::durable::{self, STAGING_PREFIX};
 use vzpkg_metadata::tree::{Node, Tree};
 use vzpkg_metadata::{Digest, RelPath, Timestamp};
 
@@ -128,8 +128,8 @@ impl Scratch {
             materialized: Some(directory.join("plain")),
         };
         let scratch = Self { directory, lower };
-        scratch
-            .fill()
+        let room = durable::make_room(&scratch.directory).map_err(|error| error.source);
+        room.and_then(|()| scratch.fill())
             .map_err(MountError::on("make a probe in", &scratch.directory))?;
         Ok(scratch)
     }

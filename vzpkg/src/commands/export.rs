@@ -148,6 +148,7 @@ fn write_directory(
         durable::STAGING_PREFIX,
         std::process::id()
     ));
+    durable::make_room(&staging)?;
     let write = || -> CommandResult {
         archive::write_directory(tree, &store.objects, files, &staging)?;
         Ok(durable::publish(&staging, target)?)

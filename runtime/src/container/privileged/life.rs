@@ -17,6 +17,7 @@ in_every_tier!(
     privileged_the_root_of_a_running_container_is_in_no_mount_of_the_host,
     privileged_a_start_that_fails_leaves_nothing_mounted,
     privileged_a_runtime_begins_before_its_container_is_made,
+    privileged_what_a_dead_process_of_our_id_left_is_no_obstacle,
 );
 
 const GENTLE: StopMode = StopMode::Gentle(Duration::from_secs(10));
@@ -213,4 +214,23 @@ fn privileged_a_runtime_begins_before_its_container_is_made(node: &Node) {
     assert_eq!((console.mode() & 0o777, console.nlink()), (0o600, 1));
     destroy(&paths, &node.runtime).unwrap();
     node.assert_clean(&paths);
+}
+
+fn privileged_what_a_dead_process_of_our_id_left_is_no_obstacle(node: &Node) {
+    let paths = node.paths("reborn");
+    let own = std::process::id();
+    let left = ["reborn", "gone.reborn"].map(|name| {
+        paths
+            .private
+            .with_file_name(format!(".vzpkg-new.{own}.{name}"))
+    });
+    for directory in &left {
+        fs::create_dir_all(directory.join("upper/etc")).unwrap();
+        fs::write(directory.join("upper/etc/hostname"), "another").unwrap();
+    }
+    create(&paths, &Node::config(&paths), &ROOT, &[]).unwrap();
+    let hostname = fs::read_to_string(paths.upper().join("etc/hostname")).unwrap();
+    assert_eq!(hostname.trim(), paths.id.as_str());
+    destroy(&paths, &node.runtime).unwrap();
+    assert!(!left.iter().any(|directory| directory.exists()));
 }
