@@ -111,7 +111,9 @@ impl Job<'_> {
             let made = match made {
                 Ok(made) => made,
                 Err(error) => {
-                    ahead.map(container::Ahead::give_up);
+                    if let Some(ahead) = ahead {
+                        ahead.give_up();
+                    }
                     drop(container::clear(&paths, &runtime));
                     return Err(error);
                 }
