@@ -6,7 +6,7 @@
 
 use super::start::{describe, refused};
 use super::{Config, ContainerError, ContainerPaths, init, leftovers};
-use crate::oci::OciRuntime;
+use crate::oci::{ContainerStatus, OciRuntime};
 use crate::rootfs::{self, Aside, MountError};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use std::fs::File;
@@ -59,7 +59,8 @@ impl<'scope> Ahead<'scope> {
     }
 
     /// Begins the runtime of a container that is being made, and whose name nobody else can use meanwhile. `None` where the
-    /// file system cannot have a file without a name, for what process 1 prints: its place is not there yet.
+    /// runtime knows a container of that name, which is to be left alone, and where the file system cannot have a file
+    /// without a name, for what process 1 prints: its place is not there yet.
     ///
     /// # Errors
     /// [`ContainerError`] where what is left of another container cannot be cleared.
@@ -68,6 +69,10 @@ impl<'scope> Ahead<'scope> {
         paths: &'scope ContainerPaths,
         runtime: &'scope dyn OciRuntime,
     ) -> Result<Option<Self>, ContainerError> {
+        let known = runtime.state(&paths.id)?;
+        if known.is_some_and(|known| known.status != ContainerStatus::Stopped) {
+            return Ok(None);
+        }
         leftovers::clear(paths, runtime)?;
         let area = paths.private.parent().unwrap_or(&paths.private);
         let Ok(console) = nameless(area) else {

@@ -210,6 +210,16 @@ fn privileged_a_runtime_begins_before_its_container_is_made(node: &Node) {
     });
     let now = state(&paths, &node.runtime).unwrap();
     assert_eq!((now.state, now.pid), (RunState::Running, pid.ok()));
+    // Whoever runs under that name is left alone.
+    let other = std::thread::scope(|scope| {
+        let ahead = Ahead::begin_new(scope, &paths, &node.runtime).unwrap();
+        ahead.is_none()
+    });
+    assert!(other);
+    assert_eq!(
+        state(&paths, &node.runtime).unwrap().state,
+        RunState::Running
+    );
     let console = fs::metadata(paths.console()).unwrap();
     assert_eq!((console.mode() & 0o777, console.nlink()), (0o600, 1));
     destroy(&paths, &node.runtime).unwrap();

@@ -111,10 +111,11 @@ impl Job<'_> {
             let made = match made {
                 Ok(made) => made,
                 Err(error) => {
+                    // Without it nothing was begun, and a container of this name may be another's.
                     if let Some(ahead) = ahead {
                         ahead.give_up();
+                        drop(container::clear(&paths, &runtime));
                     }
-                    drop(container::clear(&paths, &runtime));
                     return Err(error);
                 }
             };
