@@ -121,10 +121,15 @@ pub fn start_new(
     meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
     let _guard = ContainerGuard::take(paths)?;
-    let named = ahead.name_console(&paths.console());
-    let started = named
-        .map_err(ContainerError::from)
-        .and_then(|()| finish(ahead, paths, config, spec, meanwhile));
+    let started = match ahead.name_console(&paths.console()) {
+        Ok(()) => finish(ahead, paths, config, spec, meanwhile),
+        // A private area that is a project of its own, for its quota, takes no file from outside.
+        Err(_) => {
+            ahead.give_up();
+            leftovers::clear(paths, runtime)?;
+            launch(paths, config, spec, runtime, meanwhile)
+        }
+    };
     if started.is_err() {
         drop(leftovers::clear(paths, runtime));
     }

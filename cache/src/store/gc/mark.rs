@@ -80,10 +80,11 @@ impl Marked {
         work.extend(named.map(|digest| (*digest, Kind::NamedTree)));
         work.extend(roots.packages.iter().map(|digest| (*digest, Kind::Package)));
         let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = work.len().div_ceil(threads).max(1);
+        let work = &work;
         let parts: Vec<Result<Vec<Digest>, GcError>> = thread::scope(|scope| {
-            let workers: Vec<_> = work
-                .chunks(share)
+            // In turns, for a tree takes many times as long as a package.
+            let workers: Vec<_> = (0..threads)
+                .map(|first| work.iter().skip(first).step_by(threads))
                 .map(|part| scope.spawn(move || objects_of_all(store, part)))
                 .collect();
             workers
@@ -124,7 +125,10 @@ enum Kind {
     Package,
 }
 
-fn objects_of_all(store: &Store, work: &[(Digest, Kind)]) -> Result<Vec<Digest>, GcError> {
+fn objects_of_all<'a>(
+    store: &Store,
+    work: impl Iterator<Item = &'a (Digest, Kind)>,
+) -> Result<Vec<Digest>, GcError> {
     let mut objects = Vec::new();
     for (digest, kind) in work {
         match kind {

@@ -80,12 +80,26 @@ fn is_felt_inside_and_changes_at_once(make: &[&str]) {
         return;
     };
     let (small, free) = (node.paths("small"), node.paths("free"));
-    create(&small, &limited(&small, 8), &ROOT, &[]).unwrap();
+    let spec = node.spec("1", 1);
+    // A file that is made outside of the project has no name in it, which is no obstacle.
+    std::thread::scope(|scope| {
+        let ahead = Ahead::begin_new(scope, &small, &node.runtime).unwrap();
+        create(&small, &limited(&small, 8), &ROOT, &[]).unwrap();
+        let (config, nothing) = (Config::of(&small).unwrap(), || ());
+        let started = start_new(
+            ahead.unwrap(),
+            &small,
+            &config,
+            &spec,
+            &node.runtime,
+            &nothing,
+        );
+        started.unwrap();
+    });
+    assert!(small.console().exists());
     create(&free, &Node::config(&free), &ROOT, &[]).unwrap();
-    for paths in [&small, &free] {
-        let config = Config::of(paths).unwrap();
-        start(paths, &config, &node.spec("1", 1), &node.runtime).unwrap();
-    }
+    let config = Config::of(&free).unwrap();
+    start(&free, &config, &spec, &node.runtime).unwrap();
     // Written through to the disk, so that the answer is that of the quota.
     let write = |paths: &ContainerPaths, name: &str, mebibytes: u32| {
         let line =
