@@ -121,14 +121,13 @@ pub fn start_new(
     meanwhile: &(dyn Fn() + Sync),
 ) -> Result<u32, ContainerError> {
     let _guard = ContainerGuard::take(paths)?;
-    let started = match ahead.name_console(&paths.console()) {
-        Ok(()) => finish(ahead, paths, config, spec, meanwhile),
+    let started = if ahead.name_console(&paths.console()).is_ok() {
+        finish(ahead, paths, config, spec, meanwhile)
+    } else {
         // A private area that is a project of its own, for its quota, takes no file from outside.
-        Err(_) => {
-            ahead.give_up();
-            leftovers::clear(paths, runtime)?;
-            launch(paths, config, spec, runtime, meanwhile)
-        }
+        ahead.give_up();
+        leftovers::clear(paths, runtime)?;
+        launch(paths, config, spec, runtime, meanwhile)
     };
     if started.is_err() {
         drop(leftovers::clear(paths, runtime));
