@@ -186,8 +186,10 @@ fn privileged_a_move_that_was_cut_short_is_finished_before_the_next_one_is_worke
     let mut halves = 0;
     for next in NEXT {
         for (back, to) in [("2", "1"), ("1", "2")] {
-            drop(tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2"]));
-            tiny.ct(&["relink", "web", "--to", back]).ok();
+            let prepare = || {
+                drop(tiny.vzpkg(&["rollback", TEMPLATE, "--to", "2"]));
+                tiny.ct(&["relink", "web", "--to", back]).ok();
+            };
             let fault = Fault {
                 kind: rename,
                 action: Action::Kill,
@@ -197,6 +199,7 @@ fn privileged_a_move_that_was_cut_short_is_finished_before_the_next_one_is_worke
                 &tiny.site,
                 &["ct", "relink", "web", "--to", to],
                 fault,
+                &prepare,
             ));
             let content = fs::read_to_string(&private).unwrap();
             halves += usize::from(versions(&tiny) == [format!("web@{back}")]);

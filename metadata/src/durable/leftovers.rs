@@ -3,7 +3,7 @@
 use super::{FileError, STAGING_PREFIX};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Removes what processes that live no more left in a directory under a name of [`STAGING_PREFIX`], their id and a dot.
 /// Those of living ones are left alone: they may be at work. A directory that is not there has nothing.
@@ -36,12 +36,23 @@ pub fn sweep(directory: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Removes whatever has a name of [`STAGING_PREFIX`] that only this process may use: ids of processes come again, and a
-/// dead one that had this one's may have left something.
+/// A path in `directory` that nothing has, for a file or directory of this process alone: [`STAGING_PREFIX`], the id of the
+/// process, a dot and `name`. Ids come again: what a dead process left there goes. The caller makes sure that nobody alive
+/// uses it, in another namespace of processes for example.
 ///
 /// # Errors
 /// [`FileError`] for what cannot be removed.
-pub fn make_room(own: &Path) -> Result<(), FileError> {
+pub fn own_place(directory: &Path, name: &str) -> Result<PathBuf, FileError> {
+    let place = directory.join(own_name(name));
+    make_room(&place)?;
+    Ok(place)
+}
+
+pub(super) fn own_name(name: &str) -> String {
+    format!("{STAGING_PREFIX}{}.{name}", std::process::id())
+}
+
+fn make_room(own: &Path) -> Result<(), FileError> {
     let removed = match fs::symlink_metadata(own) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(own),
         Ok(_) => fs::remove_file(own),

@@ -7,7 +7,7 @@
 mod leftovers;
 mod tree;
 
-pub use leftovers::{make_room, sweep};
+pub use leftovers::{own_place, sweep};
 pub use tree::OpenTree;
 
 use std::fs::{self, File, OpenOptions};
@@ -77,19 +77,22 @@ pub fn write_file(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), FileError>
 /// [`FileError`] where the directory does not take a new file.
 pub fn stage(path: &Path, mode: u32) -> Result<(PathBuf, File), FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let staging = path.with_file_name(format!(
-        "{STAGING_PREFIX}{}.{serial}.{name}",
-        std::process::id()
-    ));
-    make_room(&staging)?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&staging)
-        .map_err(FileError::on("create", &staging))?;
-    Ok((staging, file))
+    loop {
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let staging = path.with_file_name(leftovers::own_name(&format!("{serial}.{name}")));
+        let mut options = OpenOptions::new();
+        match options
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&staging)
+        {
+            Ok(file) => return Ok((staging, file)),
+            // Left by a dead process that had the same id.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(FileError::on("create", &staging)(error)),
+        }
+    }
 }
 
 /// Renames a synced file or directory into place and syncs the directory that holds it.
@@ -208,6 +211,25 @@ mod tests {
         assert!(read_file(&path, 2).is_err());
         remove_file(&path).unwrap();
         remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_process_of_the_same_id_left_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
+        let next = SERIAL.load(Ordering::Relaxed);
+        // Other tests take numbers meanwhile.
+        let left = (next..next + 100).map(|serial| {
+            let name = leftovers::own_name(&format!("{serial}.f"));
+            path.with_file_name(name)
+        });
+        let left: Vec<PathBuf> = left.collect();
+        for file in &left {
+            fs::write(file, "left").unwrap();
+        }
+        let (staging, _file) = stage(&path, 0o600).unwrap();
+        assert!(!left.contains(&staging));
+        assert!(left.iter().all(|file| fs::read(file).unwrap() == b"left"));
     }
 
     #[test]

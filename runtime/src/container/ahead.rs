@@ -74,7 +74,7 @@ impl<'scope> Ahead<'scope> {
             return Ok(None);
         }
         leftovers::clear(paths, runtime)?;
-        let area = paths.private.parent().unwrap_or(&paths.private);
+        let area = paths.area();
         let Ok(console) = nameless(area) else {
             return Ok(None);
         };

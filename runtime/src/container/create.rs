@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use vzpkg_metadata::durable::{self, FileError, OpenTree, STAGING_PREFIX};
+use vzpkg_metadata::durable::{self, FileError, OpenTree};
 use vzpkg_metadata::{ContainerId, RelPath};
 
 /// A file that is this node's or this container's own and therefore no part of a version: apt and yum sources,
@@ -111,10 +111,7 @@ impl Drop for Staged {
 
 /// A directory that is not there, beside the private area, with a name of this process alone.
 pub(super) fn staging(paths: &ContainerPaths) -> Result<PathBuf, FileError> {
-    let name = format!("{STAGING_PREFIX}{}.{}", std::process::id(), paths.id);
-    let staging = paths.private.with_file_name(name);
-    durable::make_room(&staging)?;
-    Ok(staging)
+    durable::own_place(paths.area(), paths.id.as_str())
 }
 
 fn fill(

@@ -6,7 +6,7 @@ use crate::oci::OciRuntime;
 use std::fs;
 use std::io;
 use std::path::Path;
-use vzpkg_metadata::durable::{self, FileError, STAGING_PREFIX};
+use vzpkg_metadata::durable::{self, FileError};
 
 /// Kills the container if it runs, makes it unknown in one rename, and removes its files. What a crash leaves of the
 /// removal is rubbish that [`durable::sweep`] removes. The caller removes the row of its database afterwards.
@@ -20,12 +20,7 @@ pub fn destroy(paths: &ContainerPaths, runtime: &dyn OciRuntime) -> Result<(), C
         remove_mount_point(&paths.root)?;
     }
     let _guard = guard?;
-    let rubbish = paths.private.with_file_name(format!(
-        "{STAGING_PREFIX}{}.gone.{}",
-        std::process::id(),
-        paths.id
-    ));
-    durable::make_room(&rubbish)?;
+    let rubbish = durable::own_place(paths.area(), &format!("gone.{}", paths.id))?;
     durable::publish(&paths.private, &rubbish)?;
     fs::remove_dir_all(&rubbish).map_err(FileError::on("remove", &rubbish))?;
     Ok(())

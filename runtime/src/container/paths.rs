@@ -18,6 +18,11 @@ pub struct ContainerPaths {
 }
 
 impl ContainerPaths {
+    /// Where the private areas of all containers of its root lie.
+    pub fn area(&self) -> &Path {
+        self.private.parent().unwrap_or_else(|| Path::new("/"))
+    }
+
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.private.join("ct.toml")
@@ -61,7 +66,7 @@ impl ContainerPaths {
     /// Its cgroup in each hierarchy: `/vzpkg/<ctid>-` and twelve digits that tell apart containers of one name in several
     /// roots. Who is frozen, looked at or killed by its group must be of this container.
     pub fn cgroup(&self) -> PathBuf {
-        let area = self.private.parent().unwrap_or_else(|| Path::new("/"));
+        let area = self.area();
         // However the root was written.
         let area = fs::canonicalize(area).unwrap_or_else(|_| area.to_owned());
         let digest = Digest::of(area.as_os_str().as_encoded_bytes());

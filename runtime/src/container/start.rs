@@ -68,11 +68,12 @@ pub fn start_beside(
     }
     leftovers::clear(paths, runtime)?;
     let started = launch(paths, config, spec, runtime, meanwhile);
-    if started.is_err() {
-        // The first error is the one to tell; what cannot be cleared now is cleared by the next command.
-        drop(leftovers::clear(paths, runtime));
-    }
-    started
+    started.inspect_err(|_| clear_failed(paths, runtime))
+}
+
+/// The error of the start is the one to tell; what cannot be cleared now is cleared by the next command.
+fn clear_failed(paths: &ContainerPaths, runtime: &dyn OciRuntime) {
+    drop(leftovers::clear(paths, runtime));
 }
 
 fn launch(
@@ -129,10 +130,7 @@ pub fn start_new(
         leftovers::clear(paths, runtime)?;
         launch(paths, config, spec, runtime, meanwhile)
     };
-    if started.is_err() {
-        drop(leftovers::clear(paths, runtime));
-    }
-    started
+    started.inspect_err(|_| clear_failed(paths, runtime))
 }
 
 /// The root file system of a container and what belongs to it, attached nowhere.

@@ -15,6 +15,16 @@ const LOG_BYTES: u64 = 1 << 20;
 /// The file of a bundle into which the runtime writes the host's id of process 1, last of all.
 pub const PID_FILE: &str = "pid";
 
+/// The file into which the runtime writes its own words of one call; it goes with this.
+#[derive(Debug)]
+struct Log(PathBuf);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
 /// A runtime binary with its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeBinary {
@@ -41,13 +51,13 @@ impl RuntimeBinary {
     }
 
     /// A call of the runtime whose own words go to `log`.
-    fn call(&self, log: &Path) -> Command {
+    fn call(&self, log: &Log) -> Command {
         let mut command = Command::new(&self.program);
         command
             .arg("--root")
             .arg(&self.state)
             .arg("--log")
-            .arg(log)
+            .arg(&log.0)
             .args(["--log-format", "json"])
             .env_clear()
             .env("PATH", super::bundle::PATH);
@@ -77,17 +87,16 @@ impl RuntimeBinary {
         }
     }
 
-    /// What came of a call: the log is read and removed.
+    /// What came of a call.
     fn conclude(
         &self,
         verb: &'static str,
         container: &ContainerId,
-        log: &Path,
+        log: &Log,
         status: ExitStatus,
         said: &[u8],
     ) -> Result<(), OciError> {
-        let message = last_error(log).unwrap_or_else(|| last_line(said, status));
-        drop(fs::remove_file(log));
+        let message = last_error(&log.0).unwrap_or_else(|| last_line(said, status));
         if status.success() {
             return Ok(());
         }
@@ -116,11 +125,11 @@ impl RuntimeBinary {
     }
 
     /// The log of one call: a name of its own, for several commands and threads may ask about one container at once.
-    fn log(&self, container: &ContainerId) -> PathBuf {
+    fn log(&self, container: &ContainerId) -> Log {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let name = format!("{container}.{}.{serial}.log", std::process::id());
-        self.state.join(name)
+        Log(self.state.join(name))
     }
 
     fn prepare(&self) -> Result<(), OciError> {
@@ -167,8 +176,8 @@ impl OciRuntime for RuntimeBinary {
             runtime: self,
             container,
             bundle,
-            log,
             stage,
+            log,
         }))
     }
 
@@ -189,9 +198,7 @@ impl OciRuntime for RuntimeBinary {
             .args(&process.argv);
         let status = command.status();
         let status = status.map_err(|source| self.no_start(source))?;
-        let message = last_error(&log);
-        drop(fs::remove_file(&log));
-        match message {
+        match last_error(&log.0) {
             // The runtime's own failure: a command that only failed writes nothing into the runtime's log.
             Some(message) if !status.success() => Err(OciError::Refused {
                 program: self.program.clone(),
@@ -257,8 +264,9 @@ struct BegunBinary<'a> {
     runtime: &'a RuntimeBinary,
     container: &'a ContainerId,
     bundle: &'a Path,
-    log: PathBuf,
     stage: Stage,
+    /// After `stage`: a runtime that is given up is killed first, and writes no more.
+    log: Log,
 }
 
 impl Begun for BegunBinary<'_> {

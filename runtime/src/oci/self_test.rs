@@ -106,7 +106,7 @@ fn self_test(program: &Path, state: &Path) -> Result<bool, String> {
 }
 
 /// How a runtime gets its configuration.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Mode {
     /// It finds it.
     Plain,

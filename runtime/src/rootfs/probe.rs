@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use vzpkg_metadata::durable::{self, STAGING_PREFIX};
+use vzpkg_metadata::durable;
 use vzpkg_metadata::tree::{Node, Tree};
 use vzpkg_metadata::{Digest, RelPath, Timestamp};
 
@@ -114,12 +114,10 @@ struct Scratch {
 
 impl Scratch {
     fn new(directory: &Path) -> Result<Self, MountError> {
-        let name = format!(
-            "{STAGING_PREFIX}{}.probe.{}",
-            std::process::id(),
-            SERIAL.fetch_add(1, Ordering::Relaxed)
-        );
-        let directory = directory.join(name);
+        let name = format!("probe.{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+        let failed = |source| MountError::on("make a probe in", directory)(source);
+        let directory =
+            durable::own_place(directory, &name).map_err(|error| failed(error.source))?;
         let lower = Lower {
             digest: Digest::of(CONTENT),
             image: directory.join("image"),
@@ -128,8 +126,8 @@ impl Scratch {
             materialized: Some(directory.join("plain")),
         };
         let scratch = Self { directory, lower };
-        let room = durable::make_room(&scratch.directory).map_err(|error| error.source);
-        room.and_then(|()| scratch.fill())
+        scratch
+            .fill()
             .map_err(MountError::on("make a probe in", &scratch.directory))?;
         Ok(scratch)
     }

@@ -1,9 +1,10 @@
 //! One fault from outside: the n-th call of a kind fails, or kills who makes it. strace injects it, so the code under test
 //! has no seams for it, and SQLite, dpkg and the OCI runtime meet the same faults.
 //!
-//! strace counts the calls of each thread for itself; the n-th call is that of the first thread that gets so far.
+//! strace counts the calls of each thread for itself; the n-th call is that of the first thread that gets so far. Where
+//! strace itself fails, which under load it rarely does, nothing was found out: the state is prepared anew.
 
-use crate::support::{Run, Site};
+use crate::support::{Run, Site, say};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -11,6 +12,9 @@ use std::process::Command;
 
 /// A run under fault may retry and wait, but not for ever, in seconds.
 const PATIENCE: &str = "120";
+
+/// How often strace may fail in a row.
+const ATTEMPTS: usize = 5;
 
 /// Calls that change a file system, by what they do; and the error that a disk answers.
 pub(crate) const KINDS: [Kind; 7] = [
@@ -77,11 +81,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How often one thread of this command makes a call of each of [`KINDS`], at most. The command is carried out.
-pub(crate) fn counts(site: &Site, words: &[&str]) -> Vec<usize> {
+/// How often one thread of this command makes a call of each of [`KINDS`], at most. The command is carried out, on what
+/// `prepare` makes.
+pub(crate) fn counts(site: &Site, words: &[&str], prepare: &dyn Fn()) -> Vec<usize> {
     let all: Vec<&str> = KINDS.iter().map(|kind| kind.calls).collect();
     let trace = site.path("trace");
-    let run = traced(site, words, &[format!("trace={}", all.join(","))]);
+    let run = traced(site, words, &[format!("trace={}", all.join(","))], prepare);
     assert_eq!(run.code, 0, "{words:?} undisturbed: {}", run.stderr);
     let text = fs::read_to_string(&trace).unwrap();
     let mut seen: BTreeMap<(&str, usize), usize> = BTreeMap::new();
@@ -106,15 +111,15 @@ pub(crate) fn counts(site: &Site, words: &[&str]) -> Vec<usize> {
     (0..KINDS.len()).map(most).collect()
 }
 
-/// Runs a command that meets a fault.
-pub(crate) fn run(site: &Site, words: &[&str], fault: Fault) -> Run {
+/// Runs a command that meets a fault, on what `prepare` makes.
+pub(crate) fn run(site: &Site, words: &[&str], fault: Fault, prepare: &dyn Fn()) -> Run {
     let Kind { calls, error, .. } = fault.kind;
     let what = match fault.action {
         Action::Fail => format!("error={error}"),
         Action::Kill => "signal=KILL".to_owned(),
     };
     let inject = format!("inject={calls}:{what}:when={}", fault.nth);
-    let run = traced(site, words, &[format!("trace={calls}"), inject]);
+    let run = traced(site, words, &[format!("trace={calls}"), inject], prepare);
     assert_ne!(run.code, 124, "{fault}: {words:?} does not end");
     let panicked = run.stderr.contains("panicked") && !is_not_of_a_disk(&run);
     assert!(!panicked, "{fault}: {}", run.stderr);
@@ -126,7 +131,22 @@ fn is_not_of_a_disk(run: &Run) -> bool {
     run.stderr.contains("failed to wake I/O driver")
 }
 
-fn traced(site: &Site, words: &[&str], expressions: &[String]) -> Run {
+fn traced(site: &Site, words: &[&str], expressions: &[String], prepare: &dyn Fn()) -> Run {
+    let mut attempt = 0;
+    loop {
+        prepare();
+        // Its output ends when the command does, which goes on untraced where strace gave up.
+        let run = Run::of(&strace(site, words, expressions).output().unwrap());
+        if !run.stderr.contains("strace: ptrace(") {
+            return run;
+        }
+        say(&format!("{words:?}: {}", run.stderr.trim()));
+        attempt += 1;
+        assert!(attempt < ATTEMPTS, "{words:?}: {}", run.stderr);
+    }
+}
+
+fn strace(site: &Site, words: &[&str], expressions: &[String]) -> Command {
     let command = site.command(words);
     let mut strace = Command::new("timeout");
     strace.args([
@@ -149,5 +169,5 @@ fn traced(site: &Site, words: &[&str], expressions: &[String]) -> Run {
         }
     }
     strace.current_dir(command.get_current_dir().unwrap());
-    Run::of(&strace.output().unwrap())
+    strace
 }

@@ -27,15 +27,14 @@ impl Scene<'_> {
         let name = self.words.join(" ");
         let site = &self.tiny.site;
         let before = Snapshot::take(site, &format!("before-{}", self.words[0]));
-        let counts = fault::counts(site, self.words);
+        let counts = fault::counts(site, self.words, &|| before.put_back(site));
         self.tiny.vzpkg(&["gc"]).ok();
         let expected = state::names(site);
         let mut faults = 0;
         for (kind, count) in KINDS.into_iter().zip(&counts) {
             for (action, nth) in chosen(kind, *count) {
-                before.put_back(site);
                 let fault = Fault { kind, action, nth };
-                self.one(&format!("{name}: {fault}"), fault, &expected);
+                self.one(&format!("{name}: {fault}"), fault, &before, &expected);
                 faults += 1;
             }
         }
@@ -81,8 +80,9 @@ impl Scene<'_> {
         say(&format!("{name}: {times} kills"));
     }
 
-    fn one(&self, label: &str, fault: Fault, expected: &BTreeSet<PathBuf>) {
-        let run = fault::run(&self.tiny.site, self.words, fault);
+    fn one(&self, label: &str, fault: Fault, before: &Snapshot, expected: &BTreeSet<PathBuf>) {
+        let site = &self.tiny.site;
+        let run = fault::run(site, self.words, fault, &|| before.put_back(site));
         if fault.action == Action::Fail && run.code != 0 {
             // The write that failed may be that of the message.
             let said = run.stderr.contains("error") || fault.kind.is_write();
@@ -183,9 +183,15 @@ impl Wanted {
         if let Ok(share) = value.parse() {
             return Self::Share(share);
         }
-        match value.split_once(' ') {
-            Some((kind, nth)) => Self::Kind(kind.to_owned(), Some(nth.parse().unwrap())),
-            None => Self::Kind(value, None),
-        }
+        let (kind, nth) = match value.split_once(' ') {
+            Some((kind, nth)) => (kind, Some(nth.parse().unwrap())),
+            None => (value.as_str(), None),
+        };
+        // Else no fault would be made, and every test would pass.
+        assert!(
+            KINDS.iter().any(|known| known.to_string() == kind),
+            "VZPKG_TORTURE={value}"
+        );
+        Self::Kind(kind.to_owned(), nth)
     }
 }

@@ -143,12 +143,8 @@ fn write_directory(
     target: &Path,
 ) -> CommandResult {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let staging = target.with_file_name(format!(
-        "{}{}.{name}",
-        durable::STAGING_PREFIX,
-        std::process::id()
-    ));
-    durable::make_room(&staging)?;
+    let beside = target.parent().unwrap_or(target);
+    let staging = durable::own_place(beside, &name)?;
     let write = || -> CommandResult {
         archive::write_directory(tree, &store.objects, files, &staging)?;
         Ok(durable::publish(&staging, target)?)

@@ -296,7 +296,7 @@ fn preinsts(plan: &Plan<'_>, is_aside: &dyn Fn(&PackageManifest) -> bool) -> Vec
         package.control.contains_key("preinst") && !is_aside(package)
     };
     let mut packages: Vec<_> = plan.incoming.iter().filter(has_preinst).collect();
-    packages.sort_by_key(|package| Turn::of(package));
+    packages.sort_by_cached_key(|package| Turn::of(package));
     let scripts = packages.into_iter();
     scripts.map(|package| preinst(package, version)).collect()
 }

@@ -99,14 +99,18 @@ fn status_paragraph(package: &PackageManifest) -> String {
     text
 }
 
-/// The control files of packages become objects.
+/// The control files of packages become objects: all that `info/` holds, and `control` where it lies beside a preinst.
 pub(super) fn store_control_files(
     plan: &Plan<'_>,
     packages: &[Arc<PackageManifest>],
 ) -> Result<(), BuildError> {
-    let files = packages.iter().flat_map(|package| package.control.values());
-    for bytes in files {
-        plan.request.store.objects.put_bytes(bytes)?;
+    for package in packages {
+        let staged = package.control.contains_key("preinst");
+        for (name, bytes) in &package.control {
+            if staged || name != "control" {
+                plan.request.store.objects.put_bytes(bytes)?;
+            }
+        }
     }
     Ok(())
 }

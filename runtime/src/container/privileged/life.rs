@@ -18,6 +18,7 @@ in_every_tier!(
     privileged_the_root_of_a_running_container_is_in_no_mount_of_the_host,
     privileged_a_start_that_fails_leaves_nothing_mounted,
     privileged_a_runtime_begins_before_its_container_is_made,
+    privileged_a_console_that_gets_no_name_is_no_obstacle,
     privileged_what_a_dead_process_of_our_id_left_is_no_obstacle,
 );
 
@@ -205,6 +206,12 @@ fn privileged_a_runtime_begins_before_its_container_is_made(node: &Node) {
     });
     assert!(paths.bundle.exists());
     assert_eq!(node.runtime.state(&paths.id).unwrap(), None);
+    let logs = fs::read_dir(node.path().join("oci")).unwrap();
+    let mut logs = logs.map(|entry| entry.unwrap().path());
+    assert_eq!(
+        logs.find(|path| path.extension().is_some_and(|end| end == "log")),
+        None
+    );
     // What that left is no obstacle to the next.
     let pid = std::thread::scope(|scope| {
         let ahead = Ahead::begin_new(scope, &paths, &node.runtime).unwrap();
@@ -233,6 +240,26 @@ fn privileged_a_runtime_begins_before_its_container_is_made(node: &Node) {
     );
     let console = fs::metadata(paths.console()).unwrap();
     assert_eq!((console.mode() & 0o777, console.nlink()), (0o600, 1));
+    destroy(&paths, &node.runtime).unwrap();
+    node.assert_clean(&paths);
+}
+
+/// As where the private area has a quota of its own, which takes no file from outside.
+fn privileged_a_console_that_gets_no_name_is_no_obstacle(node: &Node) {
+    let paths = node.paths("nameless");
+    let config = Node::config(&paths);
+    let spec = node.spec("1", 1);
+    std::thread::scope(|scope| {
+        let ahead = Ahead::begin_new(scope, &paths, &node.runtime).unwrap();
+        create(&paths, &config, &ROOT, &[]).unwrap();
+        fs::write(paths.console(), "in the way").unwrap();
+        let (ahead, runtime) = (ahead.unwrap(), &node.runtime);
+        start_new(ahead, &paths, &config, &spec, runtime, &|| ()).unwrap();
+    });
+    assert_eq!(node.shell(&paths, "test -s /etc/machine-id"), 0);
+    let before = fs::read_to_string(paths.console_before()).unwrap();
+    assert_eq!(before, "in the way");
+    assert!(paths.console().exists());
     destroy(&paths, &node.runtime).unwrap();
     node.assert_clean(&paths);
 }
