@@ -6,7 +6,7 @@
 
 use super::start::{describe, refused};
 use super::{Config, ContainerError, ContainerPaths, init, leftovers};
-use crate::oci::{ContainerStatus, OciRuntime};
+use crate::oci::{ContainerStatus, OciRuntime, cgroups, moves};
 use crate::rootfs::{self, Aside, MountError};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use std::fs::File;
@@ -47,6 +47,9 @@ impl<'scope> Ahead<'scope> {
     ) -> Result<Self, ContainerError> {
         durable::create_directories(&paths.root, 0o755)?;
         durable::create_directories(&paths.bundle, 0o700)?;
+        cgroups::make(&paths.cgroup())?;
+        // Nobody can make a group from here on, until the kernel has waited for what the runtime will ask for.
+        scope.spawn(moves::begin);
         let (give, take) = mpsc::channel();
         let run = move |place: Aside<'_>| run(place, paths, runtime, console, &take);
         let running = rootfs::aside(scope, &paths.root, run);

@@ -4,13 +4,14 @@ use super::beneath::{open_inside, open_root};
 use super::state::{RunState, state};
 use super::{Config, ContainerError, ContainerPaths};
 use crate::oci::bundle::PATH;
-use crate::oci::{ExecProcess, OciRuntime};
+use crate::oci::{ExecProcess, OciRuntime, moves};
 use rustix::fs::{FileType, OFlags, fstat};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::thread;
 use vzpkg_metadata::durable::FileError;
 
 /// Exit codes of our own, as podman has them.
@@ -47,6 +48,19 @@ pub struct ExecSpec {
 /// [`ContainerError::Unknown`], [`ContainerError::NotRunning`], [`ContainerError::NoCommand`],
 /// [`ContainerError::NotExecutable`], [`ContainerError::Oci`]; [`exit_code`] says which code each one is.
 pub fn exec(
+    paths: &ContainerPaths,
+    config: &Config,
+    spec: &ExecSpec,
+    runtime: &dyn OciRuntime,
+) -> Result<u8, ContainerError> {
+    thread::scope(|scope| {
+        // The runtime moves the command into the container's control groups.
+        scope.spawn(moves::begin);
+        run(paths, config, spec, runtime)
+    })
+}
+
+fn run(
     paths: &ContainerPaths,
     config: &Config,
     spec: &ExecSpec,

@@ -22,22 +22,42 @@ const OWNED: [&str; 5] = [
 /// A mounted hierarchy of cgroups.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hierarchy {
+    /// The group that the mount shows as its root.
+    root: PathBuf,
     mount_point: PathBuf,
     /// `None` for cgroup2, else the controllers or the name.
     options: Option<Vec<String>>,
 }
 
-/// Makes the group `path` (as in `cgroupsPath`: `/vzpkg/web-61eb21907686`) in the hierarchies without controllers (`name=systemd`,
-/// cgroup2) and gives it to `owner`: the runtime puts the container into groups that it finds. A host that has neither
-/// is fine: then there is no systemd on it to ask for them.
+/// Makes the group `path` (as in `cgroupsPath`: `/vzpkg/web-61eb21907686`) in the hierarchies without controllers
+/// (`name=systemd`, cgroup2): the runtime puts the container into groups that it finds. A host that has neither is fine:
+/// then there is no systemd on it to ask for them.
 ///
 /// # Errors
-/// [`FileError`] where the mounts cannot be read, or a group cannot be made or does not take an owner.
-pub fn delegate(path: &Path, owner: u32) -> Result<(), FileError> {
-    let relative = path.strip_prefix("/").unwrap_or(path);
-    for hierarchy in hierarchies()?.iter().filter(|one| one.is_delegated()) {
-        let group = hierarchy.mount_point.join(relative);
+/// [`FileError`] where the mounts cannot be read, or a group cannot be made.
+pub fn make(path: &Path) -> Result<(), FileError> {
+    for group in delegated(path)? {
         durable::create_directories(&group, 0o755)?;
+    }
+    Ok(())
+}
+
+/// The group `path` in the hierarchies without controllers.
+fn delegated(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let hierarchies = hierarchies()?;
+    let delegated = hierarchies.iter().filter(|one| one.is_delegated());
+    Ok(delegated
+        .map(|one| one.mount_point.join(relative))
+        .collect())
+}
+
+/// Gives the groups that [`make`] makes to `owner`.
+///
+/// # Errors
+/// [`FileError`] where the mounts cannot be read, or a group is not there or does not take an owner.
+pub fn delegate(path: &Path, owner: u32) -> Result<(), FileError> {
+    for group in delegated(path)? {
         chown(&group, Some(owner), Some(owner))
             .map_err(FileError::on("change the owner of", &group))?;
         for name in OWNED {
@@ -89,7 +109,8 @@ pub(super) fn hierarchies() -> Result<Vec<Hierarchy>, FileError> {
 /// `36 35 98:0 /root /mount/point options … - type source super,options`
 fn parse_mount(line: &str) -> Option<Hierarchy> {
     let (before, after) = line.split_once(" - ")?;
-    let mount_point = before.split(' ').nth(4)?;
+    let mut before = before.split(' ').skip(3);
+    let (root, mount_point) = (before.next()?, before.next()?);
     let mut after = after.split(' ');
     let options = match after.next()? {
         "cgroup2" => None,
@@ -97,6 +118,7 @@ fn parse_mount(line: &str) -> Option<Hierarchy> {
         _ => return None,
     };
     Some(Hierarchy {
+        root: root.into(),
         // Spaces in a mount point are written as \040; no cgroup is mounted at such a place.
         mount_point: PathBuf::from(mount_point),
         options,
@@ -123,8 +145,25 @@ impl Hierarchy {
         (controls && group.is_dir()).then_some(group)
     }
 
+    /// The group of a process with this `/proc/PID/cgroup`, lines `number:controllers:path` (cgroups(7)), where this mount
+    /// shows it.
+    pub(super) fn group_of(&self, membership: &str) -> Option<PathBuf> {
+        let options = self.options.as_deref().unwrap_or_default();
+        let path = membership.lines().find_map(|line| {
+            let (names, path) = line.split_once(':')?.1.split_once(':')?;
+            let mut names = names.split(',').filter(|name| !name.is_empty());
+            let ours = match names.next() {
+                None => self.is_unified(),
+                Some(name) => options.iter().any(|option| option == name),
+            };
+            ours.then_some(path)
+        });
+        let below = Path::new(path?).strip_prefix(&self.root).ok()?;
+        Some(self.mount_point.join(below))
+    }
+
     /// Whether containers are put into it and may make groups of their own there.
-    fn is_delegated(&self) -> bool {
+    pub(super) fn is_delegated(&self) -> bool {
         match &self.options {
             None => UNIFIED
                 .iter()
@@ -137,6 +176,32 @@ impl Hierarchy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_of_a_process_is_found_below_the_mount() {
+        let membership = "7:pids:/a\n2:cpu,cpuacct:/b\n1:name=systemd:/c\n0::/d/e\n";
+        let group = |line| parse_mount(line).unwrap().group_of(membership);
+        for (line, expected) in [
+            (
+                "1 1 0:1 / /cg/pids rw - cgroup cgroup rw,pids",
+                Some("/cg/pids/a"),
+            ),
+            (
+                "1 1 0:1 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct",
+                Some("/cg/cpu/b"),
+            ),
+            (
+                "1 1 0:1 / /cg/s rw - cgroup cgroup rw,name=systemd",
+                Some("/cg/s/c"),
+            ),
+            ("1 1 0:1 / /cg/u rw - cgroup2 cgroup2 rw", Some("/cg/u/d/e")),
+            ("1 1 0:1 /d /cg/u rw - cgroup2 cgroup2 rw", Some("/cg/u/e")),
+            ("1 1 0:1 /x /cg/u rw - cgroup2 cgroup2 rw", None),
+            ("1 1 0:1 / /cg/net rw - cgroup cgroup rw,net_cls", None),
+        ] {
+            assert_eq!(group(line), expected.map(PathBuf::from), "{line}");
+        }
+    }
 
     #[test]
     fn only_hierarchies_without_controllers_are_delegated() {

@@ -9,6 +9,7 @@ pub mod cgroups;
 pub mod disk;
 pub mod limits;
 mod mounts;
+pub mod moves;
 pub mod orphans;
 mod resources;
 mod rights;
