@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files below a directory with the times of their last change.
-fn files(directory: &Path) -> Vec<String> {
+pub(crate) fn files(directory: &Path) -> Vec<String> {
     let found = std::process::Command::new("find")
         .arg(directory)
         .args(["-type", "f", "-printf", "%P %T@ %s\n"])

@@ -12,6 +12,7 @@ use crate::decompress::Compression;
 use crate::download::{self, Item};
 use crate::error::{FetchError, RepositoryProblem};
 use crate::source::BaseUrl;
+use std::collections::BTreeSet;
 use vzpkg_metadata::apt::release::Release;
 use vzpkg_metadata::template::AptSource;
 use vzpkg_metadata::{Arch, Digest, Family};
@@ -300,8 +301,9 @@ fn package_stems(
     stems
 }
 
-/// What clients also ask for, as far as the release has it: translations, and lists of files, of each component or, as
-/// Ubuntu has them, of all.
+/// What clients also ask for, as far as the release has it: translations, catalogs, and lists of files, of each component
+/// or, as Ubuntu has them, of all. What a release names and the server has not is an error for apt, so a client that is
+/// configured to ask (`apt-config dump Acquire::IndexTargets`) must find it.
 fn further_stems(release: &Release, upstream: &AptUpstream) -> Vec<String> {
     let mut stems = Vec::new();
     for component in &upstream.components {
@@ -323,5 +325,38 @@ fn further_stems(release: &Release, upstream: &AptUpstream) -> Vec<String> {
         let mut forms = FORMS.iter();
         forms.any(|form| release.files.contains_key(&format!("{stem}{form}")))
     });
+    if upstream.catalogs {
+        stems.extend(catalog_stems(release, upstream));
+    }
+    stems
+}
+
+/// The catalogs of a release. Icons come in sizes that only the release knows: `dep11/icons-48x48.tar`, `icons-64x64@2.tar`.
+fn catalog_stems(release: &Release, upstream: &AptUpstream) -> BTreeSet<String> {
+    let mut stems = BTreeSet::new();
+    for component in &upstream.components {
+        let architectures = upstream.architectures.iter();
+        let own: BTreeSet<String> = architectures
+            .flat_map(|arch| {
+                [
+                    format!("dep11/Components-{arch}.yml"),
+                    format!("cnf/Commands-{arch}"),
+                ]
+            })
+            .collect();
+        let below = format!("{component}/");
+        let names = release.files.range(below.clone()..).map(|(name, _)| name);
+        for name in names.take_while(|name| name.starts_with(&below)) {
+            let compressed = FORMS.iter().filter(|form| !form.is_empty());
+            let mut stripped = compressed.filter_map(|form| name.strip_suffix(form));
+            let stem = stripped.next().unwrap_or(name);
+            let relative = stem.get(below.len()..).unwrap_or_default();
+            let icons = relative.strip_prefix("dep11/icons-");
+            let is_icons = icons.is_some_and(|size| size.strip_suffix(".tar").is_some());
+            if is_icons || own.contains(relative) {
+                stems.insert(stem.to_owned());
+            }
+        }
+    }
     stems
 }

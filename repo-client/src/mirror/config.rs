@@ -75,6 +75,9 @@ pub struct AptUpstream {
     /// Whether the lists of files (`Contents`) are mirrored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub contents: bool,
+    /// Whether catalogs are mirrored: of applications with their icons (DEP-11), and of commands (`command-not-found`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catalogs: bool,
     /// Whether source packages are mirrored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sources: bool,

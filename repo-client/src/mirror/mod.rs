@@ -37,6 +37,7 @@ mod indexed;
 mod layout;
 mod list;
 mod needed;
+mod news;
 mod places;
 mod record;
 mod repair;
@@ -57,6 +58,7 @@ pub use error::MirrorError;
 pub use fill::Fetched;
 pub use gc::Collected;
 pub use import::FolderPackage;
+pub use news::News;
 pub use record::{Publication, Root, State};
 pub use selection::{Chooser, Selection};
 pub use serve::Server;
@@ -242,16 +244,26 @@ impl Mirrors {
         names: &[MirrorName],
         done: &mut dyn FnMut(&MirrorName, Result<Synced, MirrorError>),
     ) {
+        self.several(names, Self::sync_one, done);
+    }
+
+    /// Does something with each of several mirrors, some at once.
+    fn several<T: Send + 'static>(
+        &self,
+        names: &[MirrorName],
+        work: fn(&Self, &MirrorName) -> Result<T, MirrorError>,
+        done: &mut dyn FnMut(&MirrorName, Result<T, MirrorError>),
+    ) {
         let stop = Stop::new(&self.context.options.cancel);
         let this = self.clone();
         let owned = names.to_vec();
         let jobs = owned.into_iter().map(Ok::<_, MirrorError>);
-        let mut each = |(name, result): (MirrorName, Result<Synced, MirrorError>)| {
+        let mut each = |(name, result): (MirrorName, Result<T, MirrorError>)| {
             done(&name, result);
         };
         let threads = self.context.options.connections.min(names.len());
         let ended = pool::stream(jobs, threads, &stop, &mut each, move |name, _| {
-            let result = this.sync_one(&name);
+            let result = work(&this, &name);
             Ok((name, result))
         });
         if !matches!(ended, Some(Ok(())))

@@ -130,6 +130,7 @@ pub(crate) fn part(urls: &[String], key: &TestKey, languages: &[&str]) -> Part {
         architectures: vec!["amd64".parse().unwrap()],
         languages: languages.iter().map(ToString::to_string).collect(),
         contents: false,
+        catalogs: false,
         sources: false,
     });
     let keys = vec![Pin {

@@ -1,8 +1,10 @@
 //! Mirrors through the command: killed at random instants, and read by the distributions' own package managers.
 
+mod catalogs;
 mod centos;
 mod debian;
 mod import;
+mod news;
 mod on_demand;
 mod serving;
 mod sources;

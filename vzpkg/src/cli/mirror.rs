@@ -92,6 +92,9 @@ pub struct MirrorAdd {
     /// Also the lists of files (`Contents`) of an apt repository, for `apt-file`
     #[arg(long, requires = "suites")]
     pub contents: bool,
+    /// Not the catalogs of an apt repository, which clients with `appstream` or `command-not-found` ask for
+    #[arg(long, requires = "suites")]
+    pub no_catalogs: bool,
     /// Also the source packages of an apt repository
     #[arg(long, requires = "suites", conflicts_with_all = ["packages", "sections", "newest"])]
     pub sources: bool,

@@ -92,6 +92,7 @@ fn apt(source: &AptSource, arch: &Arch) -> Upstream {
         architectures: vec![arch.in_family(Family::Deb)],
         languages: Vec::new(),
         contents: false,
+        catalogs: false,
         sources: false,
     })
 }

@@ -141,6 +141,7 @@ fn upstream(arguments: &MirrorAdd) -> CommandResult<Upstream> {
             .collect::<CommandResult<_>>()?,
         languages: arguments.languages.clone(),
         contents: arguments.contents,
+        catalogs: !arguments.no_catalogs,
         sources: arguments.sources,
     }))
 }

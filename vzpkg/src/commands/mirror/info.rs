@@ -89,6 +89,7 @@ fn upstream(part: &Part) -> String {
                 archs.join(","),
             ];
             words.extend(apt.sources.then(|| "sources".to_owned()));
+            words.extend(apt.catalogs.then(|| "catalogs".to_owned()));
             words.extend(apt.contents.then(|| "contents".to_owned()));
             words.join(" ")
         }

@@ -6,6 +6,7 @@ mod gc;
 mod import;
 mod info;
 mod list;
+mod news;
 mod publish;
 mod remove;
 mod serve;

@@ -1,5 +1,6 @@
 //! `vzpkg mirror sync [NAME…]`: brings mirrors up to date, several at once.
 
+use super::news;
 use crate::cli::MirrorSync;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
@@ -28,6 +29,9 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
         context.printer.note(help);
         return Ok(());
     }
+    if context.settings.dry_run {
+        return news::run(context, &mirrors, names);
+    }
     let mut documents = Vec::new();
     let mut first: Option<Kind> = None;
     let mut ended = |name: &MirrorName, result: CommandResult<Synced>| match result {
@@ -41,15 +45,6 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
             first.get_or_insert(error.kind);
         }
     };
-    if context.settings.dry_run {
-        for name in &names {
-            match mirrors.info(name) {
-                Ok(_) => context.printer.status(Tone::Plain, "Would sync", name),
-                Err(error) => ended(name, Err(error.into())),
-            }
-        }
-        return first.map_or(Ok(()), |kind| Err(CommandError::silent(kind)));
-    }
     let mut upstream = Vec::new();
     for name in names {
         match mirrors.folder_of(&name) {
