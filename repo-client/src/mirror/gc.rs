@@ -7,10 +7,11 @@
 //! it is none, and its list last: a kill in between leaves what the next collection finds again.
 
 use super::error::MirrorError;
+use super::kept::lists;
 use super::layout::Home;
 use super::list::{Kind, ListReader};
 use super::record::Refs;
-use super::{Mirrors, lists, tree};
+use super::{Mirrors, tree};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
