@@ -4,7 +4,7 @@ use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// `create-cache`
+// `create-cache`
 #[derive(Debug, Args)]
 pub struct CreateCache {
     /// Templates to build; none: every template that has no cache yet
@@ -21,7 +21,7 @@ pub struct CreateCache {
     pub threads: Option<usize>,
 }
 
-/// `update`
+// `update`
 #[derive(Debug, Args)]
 pub struct Update {
     /// Templates to update or containers to relink; none: all templates, never containers
@@ -79,7 +79,7 @@ pub struct Update {
     pub threads: Option<usize>,
 }
 
-/// Options that take the containers of a template along.
+// Options that take the containers of a template along.
 #[derive(Debug, Clone, Args)]
 pub struct FollowOptions {
     /// Of templates: take the containers that follow them along, running or stopped
@@ -93,7 +93,7 @@ pub struct FollowOptions {
     pub max_failures: usize,
 }
 
-/// `remove-cache`
+// `remove-cache`
 #[derive(Debug, Args)]
 pub struct RemoveCache {
     /// Templates, all of whose versions are removed, or single versions: TEMPLATE@N
@@ -101,7 +101,7 @@ pub struct RemoveCache {
     pub templates: Vec<String>,
 }
 
-/// `fetch`
+// `fetch`
 #[derive(Debug, Args)]
 pub struct Fetch {
     /// Templates whose packages are downloaded

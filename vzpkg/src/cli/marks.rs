@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// `hold`
+// `hold`
 #[derive(Debug, Args)]
 pub struct Hold {
     /// The template
@@ -19,7 +19,7 @@ pub struct Hold {
     pub reason: Option<String>,
 }
 
-/// `unhold`
+// `unhold`
 #[derive(Debug, Args)]
 pub struct Unhold {
     /// The template
@@ -30,7 +30,7 @@ pub struct Unhold {
     pub patterns: Vec<String>,
 }
 
-/// `keep` and `unkeep`
+// `keep` and `unkeep`
 #[derive(Debug, Args)]
 pub struct Keep {
     /// Versions: TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
@@ -38,7 +38,7 @@ pub struct Keep {
     pub versions: Vec<String>,
 }
 
-/// `tag`
+// `tag`
 #[derive(Debug, Args)]
 pub struct Tag {
     /// The version: TEMPLATE@N, @sha256:DIGITS, or TEMPLATE for its head

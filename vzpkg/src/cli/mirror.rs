@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// The verbs below `mirror`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum MirrorCommand {
     /// Say what a new mirror mirrors; `sync` then fills it
     Add(Box<MirrorAdd>),
@@ -36,7 +37,7 @@ pub enum MirrorCommand {
     Remove(MirrorRemove),
 }
 
-/// `mirror add`
+// `mirror add`
 #[derive(Debug, Args)]
 pub struct MirrorAdd {
     /// What to call it
@@ -121,7 +122,7 @@ pub struct MirrorAdd {
     pub legacy_signatures: bool,
 }
 
-/// `mirror import`
+// `mirror import`
 #[derive(Debug, Args)]
 pub struct MirrorImport {
     /// What to call it
@@ -132,7 +133,7 @@ pub struct MirrorImport {
     pub folder: PathBuf,
 }
 
-/// `mirror sync`
+// `mirror sync`
 #[derive(Debug, Args)]
 pub struct MirrorSync {
     /// Mirrors; none: all
@@ -143,11 +144,11 @@ pub struct MirrorSync {
     pub limit_rate: Option<String>,
 }
 
-/// `mirror list`
+// `mirror list`
 #[derive(Debug, Args)]
 pub struct MirrorList;
 
-/// `mirror info`
+// `mirror info`
 #[derive(Debug, Args)]
 pub struct MirrorInfo {
     /// The mirror
@@ -155,7 +156,7 @@ pub struct MirrorInfo {
     pub name: String,
 }
 
-/// `mirror snapshot`
+// `mirror snapshot`
 #[derive(Debug, Args)]
 pub struct MirrorSnapshot {
     /// The mirror
@@ -169,7 +170,7 @@ pub struct MirrorSnapshot {
     pub remove: bool,
 }
 
-/// `mirror publish`
+// `mirror publish`
 #[derive(Debug, Args)]
 pub struct MirrorPublish {
     /// The mirror, for its newest state, or a snapshot of it, which then stays published
@@ -177,7 +178,7 @@ pub struct MirrorPublish {
     pub state: String,
 }
 
-/// `mirror rollback`
+// `mirror rollback`
 #[derive(Debug, Args)]
 pub struct MirrorRollback {
     /// The mirror
@@ -185,7 +186,7 @@ pub struct MirrorRollback {
     pub name: String,
 }
 
-/// `mirror use`
+// `mirror use`
 #[derive(Debug, Args)]
 pub struct MirrorUse {
     /// The mirror
@@ -196,7 +197,7 @@ pub struct MirrorUse {
     pub undo: bool,
 }
 
-/// `mirror diff`
+// `mirror diff`
 #[derive(Debug, Args)]
 pub struct MirrorDiff {
     /// A mirror, for what it publishes, or a snapshot of it
@@ -207,7 +208,7 @@ pub struct MirrorDiff {
     pub to: String,
 }
 
-/// `mirror verify`
+// `mirror verify`
 #[derive(Debug, Args)]
 pub struct MirrorVerify {
     /// Mirrors; none: all
@@ -218,11 +219,11 @@ pub struct MirrorVerify {
     pub repair: bool,
 }
 
-/// `mirror gc`
+// `mirror gc`
 #[derive(Debug, Args)]
 pub struct MirrorGc;
 
-/// `mirror serve`
+// `mirror serve`
 #[derive(Debug, Args)]
 pub struct MirrorServe {
     /// Address and port to listen on
@@ -241,7 +242,7 @@ pub struct MirrorServe {
     pub max_age: String,
 }
 
-/// `mirror remove`
+// `mirror remove`
 #[derive(Debug, Args)]
 pub struct MirrorRemove {
     /// Mirrors

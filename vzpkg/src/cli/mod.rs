@@ -1,4 +1,11 @@
 //! The words of the command line: types for clap, no behaviour. One file per group of verbs.
+//!
+//! What a verb is for is said at its variant, and its arguments are not made before somebody types it (`defer`): to make
+//! those of all verbs took half of a short command's time.
+#![expect(
+    missing_docs,
+    reason = "clap takes what documents the arguments of a verb for another description of the verb"
+)]
 
 mod caches;
 mod containers;
@@ -107,6 +114,7 @@ pub enum Format {
 
 /// Every verb.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// List templates, versions and what they hold
     List(List),

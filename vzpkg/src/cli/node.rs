@@ -4,7 +4,7 @@ use clap::Args;
 use clap_complete::Shell;
 use std::path::PathBuf;
 
-/// `clean`
+// `clean`
 #[derive(Debug, Args)]
 pub struct Clean {
     /// Remove downloaded packages (the default)
@@ -18,11 +18,11 @@ pub struct Clean {
     pub all: bool,
 }
 
-/// `gc`
+// `gc`
 #[derive(Debug, Args)]
 pub struct Gc;
 
-/// `doctor`
+// `doctor`
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Make the database again: from the versions in the store, and from what can be read of a damaged one
@@ -30,11 +30,11 @@ pub struct Doctor {
     pub rebuild: bool,
 }
 
-/// `config`
+// `config`
 #[derive(Debug, Args)]
 pub struct Config;
 
-/// `completions`
+// `completions`
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
@@ -42,7 +42,7 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// `man`
+// `man`
 #[derive(Debug, Args)]
 pub struct Man {
     /// The directory that gets one page for each verb

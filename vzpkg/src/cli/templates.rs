@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-/// `list`
+// `list`
 #[derive(Debug, Args)]
 pub struct List {
     /// Templates to list; none: all
@@ -25,7 +25,7 @@ pub struct List {
     pub with_summary: bool,
 }
 
-/// `info`
+// `info`
 #[derive(Debug, Args)]
 pub struct Info {
     /// A template, a version (TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS) or a container
@@ -36,7 +36,7 @@ pub struct Info {
     pub fields: Vec<String>,
 }
 
-/// `status`
+// `status`
 #[derive(Debug, Args)]
 pub struct Status {
     /// Templates to check, told in detail; none: all that have a cache, a line each
@@ -44,7 +44,7 @@ pub struct Status {
     pub templates: Vec<String>,
 }
 
-/// `search`
+// `search`
 #[derive(Debug, Args)]
 pub struct Search {
     /// The template whose repositories are searched
@@ -64,7 +64,7 @@ pub enum Like {
     Centos,
 }
 
-/// `new-template`
+// `new-template`
 #[derive(Debug, Args)]
 pub struct NewTemplate {
     /// Its name: OS-VERSION-ARCH or OS-VERSION-ARCH-SET
@@ -75,7 +75,7 @@ pub struct NewTemplate {
     pub like: Option<Like>,
 }
 
-/// `update-metadata`
+// `update-metadata`
 #[derive(Debug, Args)]
 pub struct UpdateMetadata {
     /// Templates whose repositories are asked; none: all that have a cache

@@ -4,7 +4,7 @@ use super::FollowOptions;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// `history`
+// `history`
 #[derive(Debug, Args)]
 pub struct History {
     /// The template
@@ -12,7 +12,7 @@ pub struct History {
     pub template: String,
 }
 
-/// `diff`
+// `diff`
 #[derive(Debug, Args)]
 pub struct Diff {
     /// The earlier version: TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
@@ -29,7 +29,7 @@ pub struct Diff {
     pub changelogs: bool,
 }
 
-/// `lock`
+// `lock`
 #[derive(Debug, Args)]
 pub struct LockShow {
     /// TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head
@@ -37,7 +37,7 @@ pub struct LockShow {
     pub version: String,
 }
 
-/// `rollback`
+// `rollback`
 #[derive(Debug, Args)]
 pub struct Rollback {
     /// The template or container
@@ -57,7 +57,7 @@ pub struct Rollback {
     pub follow: FollowOptions,
 }
 
-/// `bisect`
+// `bisect`
 #[derive(Debug, Args)]
 pub struct Bisect {
     /// The template
@@ -81,7 +81,7 @@ pub struct Bisect {
     pub threads: Option<usize>,
 }
 
-/// `verify`
+// `verify`
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Versions: TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head; none: everything in the store
@@ -109,7 +109,7 @@ pub enum ExportFormat {
     Directory,
 }
 
-/// `export`
+// `export`
 #[derive(Debug, Args)]
 pub struct Export {
     /// TEMPLATE@N, TEMPLATE:TAG, @sha256:DIGITS, or TEMPLATE for its head

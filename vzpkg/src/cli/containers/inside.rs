@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// `ct exec`
+// `ct exec`
 #[derive(Debug, Args)]
 pub struct CtExec {
     /// The container
@@ -30,7 +30,7 @@ pub struct CtExec {
     pub command: Vec<String>,
 }
 
-/// `ct enter`
+// `ct enter`
 #[derive(Debug, Args)]
 pub struct CtEnter {
     /// The container
@@ -38,7 +38,7 @@ pub struct CtEnter {
     pub name: String,
 }
 
-/// `ct list`
+// `ct list`
 #[derive(Debug, Args)]
 pub struct CtList {
     /// Containers; none: all
@@ -46,7 +46,7 @@ pub struct CtList {
     pub names: Vec<String>,
 }
 
-/// `ct info`
+// `ct info`
 #[derive(Debug, Args)]
 pub struct CtInfo {
     /// The container
@@ -54,7 +54,7 @@ pub struct CtInfo {
     pub name: String,
 }
 
-/// `ct top`
+// `ct top`
 #[derive(Debug, Args)]
 pub struct CtTop {
     /// The container
@@ -62,10 +62,10 @@ pub struct CtTop {
     pub name: String,
 }
 
-/// `ct logs`
-///
-/// The journal of a running container that has systemd; of any other what its process 1 has printed since its last
-/// start, also after it was stopped.
+// `ct logs`
+//
+// The journal of a running container that has systemd; of any other what its process 1 has printed since its last
+// start, also after it was stopped.
 #[derive(Debug, Args)]
 pub struct CtLogs {
     /// The container

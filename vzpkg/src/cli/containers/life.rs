@@ -3,7 +3,7 @@
 use super::{LimitOptions, SurroundingOptions, UserNamespace};
 use clap::Args;
 
-/// `ct create`
+// `ct create`
 #[derive(Debug, Args)]
 pub struct CtCreate {
     /// The name of the container
@@ -29,7 +29,7 @@ pub struct CtCreate {
     pub start: bool,
 }
 
-/// `ct start`: its options hold for this run, `ct set` keeps them.
+// `ct start`: its options hold for this run, `ct set` keeps them.
 #[derive(Debug, Args)]
 pub struct CtStart {
     /// Containers
@@ -40,7 +40,7 @@ pub struct CtStart {
     pub surroundings: SurroundingOptions,
 }
 
-/// `ct stop`
+// `ct stop`
 #[derive(Debug, Args)]
 pub struct CtStop {
     /// Containers
@@ -51,7 +51,7 @@ pub struct CtStop {
     pub timeout: u64,
 }
 
-/// `ct restart`
+// `ct restart`
 #[derive(Debug, Args)]
 pub struct CtRestart {
     /// Containers
@@ -62,7 +62,7 @@ pub struct CtRestart {
     pub timeout: u64,
 }
 
-/// `ct destroy`
+// `ct destroy`
 #[derive(Debug, Args)]
 pub struct CtDestroy {
     /// Containers
@@ -73,9 +73,9 @@ pub struct CtDestroy {
     pub force: bool,
 }
 
-/// `ct rename`
-///
-/// Its host name inside stays what it is.
+// `ct rename`
+//
+// Its host name inside stays what it is.
 #[derive(Debug, Args)]
 pub struct CtRename {
     /// The container, stopped
@@ -86,10 +86,10 @@ pub struct CtRename {
     pub new: String,
 }
 
-/// `ct clone`
-///
-/// The copy is on the same version and has the same private changes, limits and mounts; its machine id, its keys and
-/// its ids on this node are its own.
+// `ct clone`
+//
+// The copy is on the same version and has the same private changes, limits and mounts; its machine id, its keys and
+// its ids on this node are its own.
 #[derive(Debug, Args)]
 pub struct CtClone {
     /// The container to copy, stopped

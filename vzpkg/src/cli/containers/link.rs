@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// `ct relink`
+// `ct relink`
 #[derive(Debug, Args)]
 pub struct CtRelink {
     /// Containers
@@ -16,7 +16,7 @@ pub struct CtRelink {
     pub restart: bool,
 }
 
-/// `ct rollback`
+// `ct rollback`
 #[derive(Debug, Args)]
 pub struct CtRollback {
     /// The container
@@ -30,10 +30,10 @@ pub struct CtRollback {
     pub restart: bool,
 }
 
-/// `ct diff`
-///
-/// Each private change on a line: A added, C changed, R replaced as a whole, D removed; what kind of thing it is; and
-/// what is another. A directory that is private only for what is in it is left out.
+// `ct diff`
+//
+// Each private change on a line: A added, C changed, R replaced as a whole, D removed; what kind of thing it is; and
+// what is another. A directory that is private only for what is in it is left out.
 #[derive(Debug, Args)]
 pub struct CtDiff {
     /// The container
@@ -47,10 +47,10 @@ pub struct CtDiff {
     pub all: bool,
 }
 
-/// `ct reset`
-///
-/// Takes private changes away, so that the version shows again: at and below the paths, or all but the files that each
-/// container is given (host name, name servers, machine id, repositories). The data of its services goes too.
+// `ct reset`
+//
+// Takes private changes away, so that the version shows again: at and below the paths, or all but the files that each
+// container is given (host name, name servers, machine id, repositories). The data of its services goes too.
 #[derive(Debug, Args)]
 pub struct CtReset {
     /// The container
@@ -64,11 +64,11 @@ pub struct CtReset {
     pub restart: bool,
 }
 
-/// `ct commit`
-///
-/// Makes the next version of a template of its own: what the container's version has, with what the container changed.
-/// Data (/var/lib, /srv, /home, /root), keys and identities, logs, caches and the files that each container is given stay
-/// the container's; passwords in /etc/shadow go in. `ct commit --dry-run` lists both.
+// `ct commit`
+//
+// Makes the next version of a template of its own: what the container's version has, with what the container changed.
+// Data (/var/lib, /srv, /home, /root), keys and identities, logs, caches and the files that each container is given stay
+// the container's; passwords in /etc/shadow go in. `ct commit --dry-run` lists both.
 #[derive(Debug, Args)]
 pub struct CtCommit {
     /// The container, which is stopped

@@ -14,6 +14,7 @@ use clap::Subcommand;
 
 /// The verbs below `ct`.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ContainerCommand {
     /// Create a container that links to a version
     Create(CtCreate),

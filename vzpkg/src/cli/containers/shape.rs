@@ -22,9 +22,8 @@ pub enum Net {
     None,
 }
 
-/// Options that limit a container.
+// Options that limit a container.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
     /// Memory: 512M, 2G, or max for no limit
     #[arg(short, long, value_name = "SIZE")]
@@ -43,7 +42,7 @@ pub struct LimitOptions {
     pub disk: Option<String>,
 }
 
-/// Options about what a container sees of the node.
+// Options about what a container sees of the node.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SurroundingOptions {
     /// Set a variable for process 1 and everything run in the container: NAME=VALUE
@@ -60,9 +59,9 @@ pub struct SurroundingOptions {
     pub net: Option<Net>,
 }
 
-/// `ct set`
-///
-/// Limits of a running container change at once, everything else with its next start.
+// `ct set`
+//
+// Limits of a running container change at once, everything else with its next start.
 #[derive(Debug, Args)]
 pub struct CtSet {
     /// The container
