@@ -73,7 +73,15 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digit = |value: u8| {
+            let digits = b"0123456789abcdef";
+            digits.get(usize::from(value)).copied().unwrap_or_default()
+        };
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[byte >> 4, byte & 15].map(digit));
+        }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -4,7 +4,8 @@ use super::GcError;
 use crate::store::{ImageError, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::thread;
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
 use vzpkg_metadata::{Digest, RootSet, VersionName};
 
 /// Trees and packages in use.
@@ -79,22 +80,7 @@ impl Marked {
         let named = roots.named.difference(&roots.trees);
         work.extend(named.map(|digest| (*digest, Kind::NamedTree)));
         work.extend(roots.packages.iter().map(|digest| (*digest, Kind::Package)));
-        let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let work = &work;
-        let parts: Vec<Result<Vec<Digest>, GcError>> = thread::scope(|scope| {
-            // In turns, for a tree takes many times as long as a package.
-            let workers: Vec<_> = (0..threads)
-                .map(|first| work.iter().skip(first).step_by(threads))
-                .map(|part| scope.spawn(move || objects_of_all(store, part)))
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| match worker.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        });
+        let parts = on_all_threads(&work, &|part| objects_of_all(store, part));
         // The empty file needs no object, but trees name it.
         let mut objects = vec![Digest::of(b"")];
         objects.extend(&roots.objects);
@@ -125,9 +111,27 @@ enum Kind {
     Package,
 }
 
-fn objects_of_all<'a>(
+/// Does work on every thread of the machine; each gets a part, in turns: a tree takes many times as long as a package.
+pub(super) fn on_all_threads<W: Sync, T: Send>(
+    work: &[W],
+    each: &(dyn Fn(&mut dyn Iterator<Item = &W>) -> T + Sync),
+) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| work.iter().skip(first).step_by(threads))
+            .map(|mut part| scope.spawn(move || each(&mut part)))
+            .collect();
+        let ended = workers.into_iter().map(ScopedJoinHandle::join);
+        ended
+            .map(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn objects_of_all(
     store: &Store,
-    work: impl Iterator<Item = &'a (Digest, Kind)>,
+    work: &mut dyn Iterator<Item = &(Digest, Kind)>,
 ) -> Result<Vec<Digest>, GcError> {
     let mut objects = Vec::new();
     for (digest, kind) in work {

@@ -1,6 +1,6 @@
 //! Removing what is not marked, each directory under its exclusive guard.
 
-use super::mark::Roots;
+use super::mark::{Roots, on_all_threads};
 use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
 use crate::store::staging::{lock_directory, time_of};
 use std::collections::BTreeMap;
@@ -68,12 +68,12 @@ impl Collection<'_> {
     ) -> Result<(), GcError> {
         let images = &self.store.images;
         // What goes is read before it goes, so that its bytes can be told apart from those of the others.
-        let going: Vec<(Digest, Vec<Digest>)> = images
-            .list()?
-            .into_iter()
-            .filter(|digest| !roots.has_tree(digest))
-            .map(|digest| (digest, images.objects_of(&digest).unwrap_or_default()))
-            .collect();
+        let mut going = images.list()?;
+        going.retain(|digest| !roots.has_tree(digest));
+        let read = |digest: &Digest| (*digest, images.objects_of(digest).unwrap_or_default());
+        let parts = on_all_threads(&going, &|part| part.map(read).collect::<Vec<_>>());
+        let mut going: Vec<(Digest, Vec<Digest>)> = parts.into_iter().flatten().collect();
+        going.sort_unstable_by_key(|(digest, _)| *digest);
         let mut spared = Vec::new();
         {
             let _exclusive = self.lock(&self.store.layout.images())?;
