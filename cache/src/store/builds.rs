@@ -4,8 +4,8 @@
 //! it. Garbage collection keeps what is not older than the start of the oldest running build; that is all the
 //! protection a build needs, however long it runs. Starts never run backwards, even where the clock does.
 
+use super::agreement::{lock_directory, modified, set_modified};
 use super::layout::Layout;
-use super::staging::{lock_directory, modified, set_modified};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

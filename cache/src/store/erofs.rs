@@ -4,7 +4,7 @@
 //! metadata-only layer: a file is an inode with `trusted.overlay.redirect=/ab/cdef…`, its object's place below the data
 //! layer. Root holds 256 whiteouts that hide the shards where such a layer is stacked directly; reading skips them.
 
-use super::image::ImageError;
+use super::image_error::ImageError;
 use composefs::erofs::format::FormatVersion;
 use composefs::erofs::reader::{collect_objects, erofs_to_filesystem};
 use composefs::erofs::writer::{ValidatedFileSystem, mkfs_erofs_versioned};

@@ -4,6 +4,7 @@
 //! `vzpkg-image 1 tree <digest> sha256 <hash of everything before>`. So damage is told from a wrong name, cheaply.
 
 use super::erofs;
+use super::image_error::ImageError;
 use super::layout::Layout;
 use super::staging::Staging;
 use std::fs;
@@ -11,9 +12,9 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use vzpkg_metadata::Digest;
 use vzpkg_metadata::durable::{self, FileError};
-use vzpkg_metadata::tree::{Tree, TreeError};
-use vzpkg_metadata::{Digest, RelPath};
+use vzpkg_metadata::tree::Tree;
 use vzpkg_runtime::container::RootDirectory;
 
 /// The largest image that is read: 10 million names.
@@ -26,47 +27,6 @@ const SUPERBLOCK_MAGIC: [u8; 4] = 0xe0f5_e1e2_u32.to_le_bytes();
 /// How the line at the end begins; the number is the format of the image.
 const TRAILER: &str = "vzpkg-image 1 tree ";
 const TRAILER_BYTES: usize = TRAILER.len() + 64 + " sha256 ".len() + 64 + 1;
-
-/// Why an image cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// There is no image of this tree.
-    #[error("the image of tree {0} is missing")]
-    Missing(Digest),
-    /// The tree breaks a rule of trees.
-    #[error("the tree cannot be written as an image")]
-    Tree(#[from] TreeError),
-    /// The tree holds something that the image format cannot express.
-    #[error("`{path}` cannot be stored in an image: {problem}")]
-    Unsupported {
-        /// Which entry.
-        path: RelPath,
-        /// What about it.
-        problem: &'static str,
-    },
-    /// The writer of the format refused the tree.
-    #[error("the tree cannot be written as an image: {0}")]
-    Writer(String),
-    /// The image was written in a format this vzpkg does not know, or is no image.
-    #[error("the image of tree {digest} is damaged: {problem}")]
-    Format {
-        /// Which tree.
-        digest: Digest,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The image was read, but it is not the tree that its name says.
-    #[error("the image of tree {digest} is damaged: it holds tree {found}")]
-    Damaged {
-        /// Its name.
-        digest: Digest,
-        /// The digest of the tree in it.
-        found: Digest,
-    },
-}
 
 /// The images of a store. All methods may be called from many threads at once.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! The format is described in the crate documentation. This file opens a store and joins its parts; what each part
 //! does is in its own file.
 
+mod agreement;
 mod apart;
 mod builds;
 mod db;
@@ -10,6 +11,7 @@ mod erofs;
 mod gc;
 mod guard;
 mod image;
+mod image_error;
 mod layout;
 mod materialize;
 mod object;
@@ -29,7 +31,8 @@ pub use db::{
 };
 pub use gc::{GcError, GcMode, GcOptions, GcReport, RemovedTree, Retention};
 pub use guard::{Guard, GuardError, GuardName, GuardReporter, Holder, SilentWait, Wait};
-pub use image::{ImageError, Images};
+pub use image::Images;
+pub use image_error::ImageError;
 pub use layout::{Layout, object_name};
 pub use materialize::MaterializeError;
 pub use object::{ObjectError, Objects};

@@ -2,7 +2,7 @@
 //! way. Bringing the bytes again is for whoever knows the repositories.
 
 use super::Store;
-use super::staging::lock_directory;
+use super::agreement::lock_directory;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;

@@ -4,15 +4,14 @@
 //! gives it a time that is not before the start of the build it works for, so that gc leaves it alone (`builds.rs`).
 
 use super::Access;
+use super::agreement::{lock_directory, modified, set_modified, time_of};
 use super::builds::BuildDir;
 use super::layout::Layout;
-use rustix::fs::{Timespec, Timestamps, futimens};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use vzpkg_metadata::Timestamp;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::guard::{FileGuard, Share};
 
@@ -129,36 +128,4 @@ fn lock_shared(directory: &Path) -> Result<FileGuard, FileError> {
         }
         other => other,
     }
-}
-
-/// Opens and locks a directory, waiting for whoever has it.
-pub(super) fn lock_directory(path: &Path, share: Share) -> Result<FileGuard, FileError> {
-    let directory = File::open(path).map_err(FileError::on("open", path))?;
-    FileGuard::wait(directory, share).map_err(FileError::on("lock", path))
-}
-
-/// The modification time of an open file.
-pub(super) fn modified(file: &File) -> io::Result<Timestamp> {
-    file.metadata().map(|metadata| time_of(&metadata))
-}
-
-/// The modification time among metadata.
-pub(super) fn time_of(metadata: &fs::Metadata) -> Timestamp {
-    Timestamp {
-        seconds: metadata.mtime(),
-        nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or_default(),
-    }
-}
-
-/// Sets the modification time of an open file.
-pub(super) fn set_modified(file: &File, time: Timestamp) -> io::Result<()> {
-    let time = Timespec {
-        tv_sec: time.seconds,
-        tv_nsec: i64::from(time.nanoseconds),
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    Ok(futimens(file, &times)?)
 }

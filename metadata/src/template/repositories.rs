@@ -4,6 +4,7 @@
 //! being alternatives of one repository; `mirrorlist` the same with the URLs of mirror lists. The options in brackets
 //! are ours (docs/templates.md); the original has none.
 
+use super::address::{is_url, shown_address};
 use super::error::LineProblem;
 use super::url_map::UrlMap;
 use crate::{Arch, Family, RepoId};
@@ -286,24 +287,6 @@ fn yum_line(
         trusted,
         options,
     }))
-}
-
-/// Whether this is a URL a repository may have.
-pub(super) fn is_url(text: &str) -> bool {
-    let rest = ["http://", "https://", "file:///"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
-    rest.is_some_and(|rest| text.starts_with("file:") || !rest.is_empty() && !rest.starts_with('/'))
-}
-
-/// An address for people: without user name and password. Where it is no address that can be told apart, everything up to
-/// the last `@` may be one of them.
-fn shown_address(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
-        (None, Some((_, rest))) => rest.to_owned(),
-        (_, None) => text.to_owned(),
-    }
 }
 
 /// A suite or component: names and `/` between them; `./` and `/` for flat repositories.

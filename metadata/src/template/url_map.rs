@@ -168,7 +168,7 @@ fn parse_line(line: Line<'_>) -> Result<(String, String), LineProblem> {
     if !token.starts_with('$') || token.len() < 2 {
         return Err(problem());
     }
-    if !super::repositories::is_url(url) {
+    if !super::address::is_url(url) {
         return Err(LineProblem::Url(url.to_owned()));
     }
     Ok((token.to_owned(), url.to_owned()))
@@ -188,7 +188,7 @@ pub fn host_tokens<'a>(
     let mut tokens = BTreeMap::new();
     for (uri, suite) in sources {
         let uri = uri.trim_end_matches('/');
-        let is_web = uri.starts_with("http") && super::repositories::is_url(uri);
+        let is_web = uri.starts_with("http") && super::address::is_url(uri);
         if !is_web || uri.contains('$') {
             continue;
         }

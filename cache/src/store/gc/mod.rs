@@ -22,7 +22,7 @@ use super::Store;
 use super::builds::{self, BuildDir};
 use super::db::DatabaseError;
 use super::guard::{Guard, GuardName};
-use super::image::ImageError;
+use super::image_error::ImageError;
 use super::package::ManifestError;
 use super::reserve::Reserve;
 use super::version::VersionError;

@@ -2,7 +2,7 @@
 
 use super::mark::{Roots, on_all_threads};
 use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
-use crate::store::staging::{lock_directory, time_of};
+use crate::store::agreement::{lock_directory, time_of};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
