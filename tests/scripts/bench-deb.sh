@@ -30,6 +30,8 @@ measure minbase.csv \
     --prepare "$(aside "$WORK/mm"); sync" -n "mmdebstrap unsafe" "$mmdebstrap --dpkgopt=force-unsafe-io $from" \
     --prepare "$fresh" -n "fresh" "$build" \
     --prepare "sync" -n "imported" "$VZPKG --root $root -q update --rebuild $template"
+# What the builds wrote is on its way to the disk for a while, on a processor.
+sync
 RUNS=$((RUNS * 20)) measure resolve.csv --shell=none -n "resolve" "$VZPKG --root $WORK/fetch -q create-cache --dry-run $template"
 
 # A result that is not there, or is another one, is no measurement.
