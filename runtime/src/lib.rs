@@ -9,6 +9,7 @@
 //! * [`helper`]: the second life of our own binary, in which everything happens that needs a single-threaded process.
 //! * [`sys`]: the system calls behind all of it, and the only unsafe code of the workspace.
 
+mod cgroup_mounts;
 pub mod container;
 mod findings;
 pub mod helper;

@@ -4,7 +4,7 @@
 //! of a disk), the kernel does not.
 
 use super::Disk;
-use super::cgroups::hierarchies;
+use crate::cgroup_mounts::hierarchies;
 use crate::container::NoQuota;
 use crate::container::config::Limits;
 use std::fs;

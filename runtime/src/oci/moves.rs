@@ -5,7 +5,7 @@
 //! some 15 ms does not wait again. (`favordynmods` in the kernel's cgroup-v2.rst makes that last for ever, and every fork
 //! dearer.) So a move that changes nothing is made ahead of the runtime's: ours, to where we are.
 
-use super::cgroups;
+use crate::cgroup_mounts::hierarchies;
 use std::fs;
 use std::path::PathBuf;
 
@@ -23,9 +23,12 @@ pub fn begin() {
 /// Our group in a hierarchy without controllers, which have nothing to do then.
 fn own_group() -> Option<PathBuf> {
     let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let hierarchies = cgroups::hierarchies().ok()?;
+    let hierarchies = hierarchies().ok()?;
     let delegated = hierarchies.iter().filter(|one| one.is_delegated());
-    let mut groups = delegated.filter_map(|one| one.group_of(&membership));
+    let mut groups = delegated.filter_map(|one| {
+        let path = one.path_of(&membership)?;
+        Some(one.place(one.below(path)?))
+    });
     groups.find(|group| group.exists())
 }
 

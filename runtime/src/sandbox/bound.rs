@@ -4,6 +4,7 @@
 //! Elsewhere the session gets a pids control group beside that of its caller, which costs the kernel some milliseconds;
 //! they pass while PID 1 mounts. `RLIMIT_NPROC` would not do: root is exempt, and it counts the whole host.
 
+use crate::cgroup_mounts::hierarchies_in;
 use rustix::process::Pid;
 use std::fs;
 use std::io;
@@ -84,49 +85,18 @@ fn sweep(parent: &Path) {
 /// Directories in which a pids group can be made, best first, and whether each is of the unified hierarchy: beside our
 /// own group, since a group that holds processes may not have groups with processes below it.
 fn parents(mounts: &str, own: &str) -> Vec<(PathBuf, bool)> {
-    let mut found = Vec::new();
-    for line in mounts.lines() {
-        let Some((left, right)) = line.split_once(" - ") else {
-            continue;
-        };
-        let mut left = left.split(' ').skip(3);
-        let mut right = right.split(' ');
-        let (Some(root), Some(place), Some(kind)) = (left.next(), left.next(), right.next()) else {
-            continue;
-        };
-        let options = right.nth(1).unwrap_or_default();
-        let modern = kind == "cgroup2";
-        let older = kind == "cgroup" && options.split(',').any(|option| option == "pids");
-        if !modern && !older {
-            continue;
-        }
-        let Some(group) = own_group(own, modern) else {
-            continue;
-        };
-        let below = Path::new(group).strip_prefix(root).unwrap_or(Path::new(""));
-        let group = Path::new(place).join(below);
-        let beside = if below.as_os_str().is_empty() || !modern {
+    let counting = hierarchies_in(mounts).filter(|one| one.is_unified() || one.has("pids"));
+    let found = counting.filter_map(|one| {
+        let below = one.below(one.path_of(own)?).unwrap_or(Path::new(""));
+        let group = one.place(below);
+        let beside = if below.as_os_str().is_empty() || !one.is_unified() {
             Some(group.as_path())
         } else {
             group.parent()
         };
-        found.extend(beside.map(|beside| (beside.to_owned(), modern)));
-    }
-    found
-}
-
-/// The path of our own group: of the unified hierarchy, or of the one that counts processes.
-fn own_group(own: &str, modern: bool) -> Option<&str> {
-    own.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-        let wanted = if modern {
-            number == "0" && controllers.is_empty()
-        } else {
-            controllers.split(',').any(|name| name == "pids")
-        };
-        wanted.then_some(path)
-    })
+        Some((beside?.to_owned(), one.is_unified()))
+    });
+    found.collect()
 }
 
 /// [`io::Result`] as one byte for the other side of a fork.
