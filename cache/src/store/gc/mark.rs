@@ -80,7 +80,7 @@ impl Marked {
         let named = roots.named.difference(&roots.trees);
         work.extend(named.map(|digest| (*digest, Kind::NamedTree)));
         work.extend(roots.packages.iter().map(|digest| (*digest, Kind::Package)));
-        let parts = on_all_threads(&work, &|part| objects_of_all(store, part));
+        let parts = on_threads(usize::MAX, &work, &|part| objects_of_all(store, part));
         // The empty file needs no object, but trees name it.
         let mut objects = vec![Digest::of(b"")];
         objects.extend(&roots.objects);
@@ -111,12 +111,14 @@ enum Kind {
     Package,
 }
 
-/// Does work on every thread of the machine; each gets a part, in turns: a tree takes many times as long as a package.
-pub(super) fn on_all_threads<W: Sync, T: Send>(
+/// Does work on the threads of the machine, on at most so many; each gets a part, in turns: a tree takes many times as
+/// long as a package.
+pub(super) fn on_threads<W: Sync, T: Send>(
+    most: usize,
     work: &[W],
     each: &(dyn Fn(&mut dyn Iterator<Item = &W>) -> T + Sync),
 ) -> Vec<T> {
-    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(most));
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|first| work.iter().skip(first).step_by(threads))

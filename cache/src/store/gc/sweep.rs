@@ -1,14 +1,12 @@
 //! Removing what is not marked, each directory under its exclusive guard.
 
-use super::mark::{Roots, on_all_threads};
+use super::mark::{Roots, on_threads};
 use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
 use crate::store::agreement::{lock_directory, time_of};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::{ByteSize, Digest, VersionName};
@@ -71,7 +69,9 @@ impl Collection<'_> {
         let mut going = images.list()?;
         going.retain(|digest| !roots.has_tree(digest));
         let read = |digest: &Digest| (*digest, images.objects_of(digest).unwrap_or_default());
-        let parts = on_all_threads(&going, &|part| part.map(read).collect::<Vec<_>>());
+        let parts = on_threads(usize::MAX, &going, &|part| {
+            part.map(read).collect::<Vec<_>>()
+        });
         let mut going: Vec<(Digest, Vec<Digest>)> = parts.into_iter().flatten().collect();
         going.sort_unstable_by_key(|(digest, _)| *digest);
         let mut spared = Vec::new();
@@ -133,30 +133,18 @@ impl Collection<'_> {
 
     /// Sweeps the shards with a few threads: each is a directory of its own.
     pub(super) fn sweep_objects(&mut self) -> Result<(), GcError> {
-        let next = AtomicUsize::new(0);
+        let shards: Vec<u8> = (0..=u8::MAX).collect();
         let this = &*self;
-        let threads = thread::available_parallelism().map_or(1, |count| count.get().min(4));
-        let parts: Vec<Result<Swept, FileError>> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| this.sweep_shards(&next)))
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| match worker.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        });
+        let parts = on_threads(4, &shards, &|part| this.sweep_shards(part));
         for part in parts {
             part?.add_to(&mut self.report);
         }
         Ok(())
     }
 
-    fn sweep_shards(&self, next: &AtomicUsize) -> Result<Swept, FileError> {
+    fn sweep_shards(&self, shards: &mut dyn Iterator<Item = &u8>) -> Result<Swept, FileError> {
         let mut swept = Swept::default();
-        while let Ok(shard) = u8::try_from(next.fetch_add(1, Ordering::Relaxed)) {
+        for &shard in shards {
             let path = self.store.layout.shard(shard);
             match self.lock(&path) {
                 Ok(_exclusive) => self.sweep_shard(shard, &path, &mut swept)?,
