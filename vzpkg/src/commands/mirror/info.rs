@@ -7,7 +7,7 @@ use crate::ops::mirrors;
 use crate::output::table::Table;
 use crate::output::{clean, local_time};
 use vzpkg_metadata::ByteSize;
-use vzpkg_repo_client::mirror::{self, Part, Selection, State, Upstream};
+use vzpkg_repo_client::mirror::{self, Part, Root, Selection, State, Upstream};
 use vzpkg_repo_client::source::BaseUrl;
 
 pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
@@ -42,13 +42,10 @@ pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
         row("Newest", shown(&newest));
     }
     for root in info.published.iter().flat_map(|state| &state.roots) {
-        let of = format!("{}/{}", root.part, root.suite);
+        let of = place_of(root);
         let until = root.valid_until.map(local_time);
         let until = until.map_or_else(String::new, |until| format!(", valid until {until}"));
-        row(
-            "Dated",
-            format!("{}: {}{until}", of.trim_matches('/'), local_time(root.date)),
-        );
+        row("Dated", format!("{of}: {}{until}", local_time(root.date)));
     }
     for (name, snapshot) in &info.snapshots {
         let made = local_time(snapshot.at);
@@ -59,6 +56,12 @@ pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
     }
     context.printer.result(table.render());
     Ok(())
+}
+
+/// What a root is of: `bookworm`, `extras/bookworm`, `extras`; empty for the only repository of a mirror, of yum.
+pub(super) fn place_of(root: &Root) -> String {
+    let of = format!("{}/{}", root.part, root.suite);
+    of.trim_matches('/').to_owned()
 }
 
 fn shown(state: &State) -> String {

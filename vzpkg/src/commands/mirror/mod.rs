@@ -7,6 +7,7 @@ mod import;
 mod info;
 mod list;
 mod news;
+mod outcomes;
 mod publish;
 mod remove;
 mod serve;

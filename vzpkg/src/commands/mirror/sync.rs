@@ -1,11 +1,12 @@
 //! `vzpkg mirror sync [NAME…]`: brings mirrors up to date, several at once.
 
 use super::news;
+use super::outcomes::Outcomes;
 use crate::cli::MirrorSync;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{mirror_import, mirrors};
-use crate::output::{Tone, render};
+use crate::output::Tone;
 use crate::settings::rate;
 use vzpkg_metadata::{ByteSize, MirrorName};
 use vzpkg_repo_client::mirror::Synced;
@@ -29,43 +30,36 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
         context.printer.note(help);
         return Ok(());
     }
-    if context.settings.dry_run {
-        return news::run(context, &mirrors, names);
-    }
-    let mut documents = Vec::new();
-    let mut first: Option<Kind> = None;
-    let mut ended = |name: &MirrorName, result: CommandResult<Synced>| match result {
-        Ok(synced) => {
-            tell(context, name, &synced);
-            documents.push(document(name, &synced));
-        }
-        Err(error) => {
-            let text = format!("mirror `{name}`: {}", render(&error));
-            context.printer.error(&text);
-            first.get_or_insert(error.kind);
-        }
-    };
-    let mut upstream = Vec::new();
+    let mut outcomes = Outcomes::new(context);
+    let (mut folders, mut upstream) = (Vec::new(), Vec::new());
     for name in names {
         match mirrors.folder_of(&name) {
-            Ok(Some((folder, _))) => {
-                let imported = mirror_import::run(context, &mirrors, &name, &folder);
-                ended(&name, imported.map(|imported| imported.synced));
-            }
+            Ok(Some((folder, _))) => folders.push((name, folder)),
             Ok(None) => upstream.push(name),
-            Err(error) => ended(&name, Err(error.into())),
+            Err(error) => outcomes.add(&name, Err(error.into())),
         }
+    }
+    if context.settings.dry_run {
+        news::tell_all(context, &mirrors, &folders, &upstream, &mut outcomes);
+        return outcomes.finish("mirror-news");
+    }
+    let mut ended = |name: &MirrorName, result: CommandResult<Synced>| {
+        let told = result.map(|synced| {
+            tell(context, name, &synced);
+            document(name, &synced)
+        });
+        outcomes.add(name, told);
+    };
+    for (name, folder) in &folders {
+        let imported = mirror_import::run(context, &mirrors, name, folder);
+        ended(name, imported.map(|imported| imported.synced));
     }
     if !upstream.is_empty() {
         mirrors.sync(&upstream, &mut |name, result| {
             ended(name, result.map_err(CommandError::from));
         });
     }
-    if context.printer.is_json() {
-        let value = serde_json::json!({ "mirrors": documents });
-        context.printer.json("mirror-sync", value);
-    }
-    first.map_or(Ok(()), |kind| Err(CommandError::silent(kind)))
+    outcomes.finish("mirror-sync")
 }
 
 pub(super) fn tell(context: &Context, name: &MirrorName, synced: &Synced) {
