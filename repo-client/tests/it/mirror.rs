@@ -259,7 +259,9 @@ fn an_interrupted_sync_goes_on_where_it_was() {
     let package = node.archive.repo.root().join(&path[1..]);
     let whole = fs::metadata(package).unwrap().len();
     assert!(here > 0);
-    assert_eq!(node.archive.server.sent(path), whole - here);
+    let retries = node.bench.recorder.retries.lock().unwrap();
+    assert_eq!(node.archive.server.sent(path), whole - here, "{retries:?}");
+    drop(retries);
     assert_eq!(node.seen().len(), 2);
 }
 

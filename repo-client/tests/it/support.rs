@@ -20,7 +20,9 @@ use vzpkg_tests::tools::EPOCH;
 /// The time of the tests: an hour after everything was signed.
 pub(crate) const NOW: i64 = EPOCH + 3600;
 
-/// A clock that stands still but for the waits it is asked for.
+/// A clock that stands still but for the waits it is asked for. Each really takes a moment: who waits for a lock that a
+/// child of another test has inherited until it executes its program would else move the clock by hours, for all who
+/// measure the pace of a server with it.
 #[derive(Debug, Default)]
 pub(crate) struct StillClock(Mutex<Duration>);
 
@@ -30,6 +32,7 @@ impl Clock for StillClock {
     }
 
     fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration.min(Duration::from_millis(1)));
         *self.0.lock().unwrap() += duration;
     }
 }
