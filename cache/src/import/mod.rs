@@ -6,7 +6,6 @@
 mod ar;
 pub mod deb;
 pub mod describe;
-mod pax;
 pub mod record;
 pub mod rpm;
 pub mod unpack;

@@ -1,8 +1,9 @@
 //! A process that is killed after any step of a publication leaves nothing that the next one minds.
 
 use crate::fixtures::{self, age, build, draft, manifest, open, tree_of};
+use std::env;
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use vzpkg_cache::store::{Access, GcMode, GcOptions, Published, Retention, Store, VerifyReporter};
@@ -42,39 +43,46 @@ fn make(store: &Store, steps: usize) {
     }
 }
 
-/// The process that is killed: takes the number of steps and the root from its first line, says `done`, and waits. Run
-/// as a test of its own it makes every step in a store of its own.
+/// Tells the process that is killed how many steps it makes.
+const STEPS_TO_MAKE: &str = "VZPKG_TEST_STEPS";
+
+/// Tells it where.
+const ROOT: &str = "VZPKG_TEST_ROOT";
+
+/// The process that is killed: makes its steps, says `done`, and waits until its standard input ends. Run as a test of its
+/// own it makes every step in a store of its own.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that is run as a process can be told something only so"
+)]
 fn a_process_makes_some_steps_of_a_version() {
-    let mut line = String::new();
-    if !io::stdin().is_terminal() {
-        io::stdin().lock().read_line(&mut line).unwrap();
-    }
-    let Some((steps, root)) = line.trim_end().split_once(' ') else {
+    let (Some(steps), Some(root)) = (env::var_os(STEPS_TO_MAKE), env::var_os(ROOT)) else {
         let (_directory, store) = fixtures::store();
         make(&store, STEPS);
         return;
     };
-    let store = Store::open(Path::new(root), Access::ReadWrite).unwrap();
-    make(&store, steps.parse().unwrap());
+    let store = Store::open(Path::new(&root), Access::ReadWrite).unwrap();
+    make(&store, steps.to_str().unwrap().parse().unwrap());
     // To the descriptor itself: the test harness swallows what is printed.
     io::stderr().write_all(b"done\n").unwrap();
-    io::stdin().lock().read_line(&mut line).unwrap();
+    io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
 }
 
 fn killed_after(steps: usize, root: &Path) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
             "store_crash::a_process_makes_some_steps_of_a_version",
         ])
         .arg("--nocapture")
+        .env(STEPS_TO_MAKE, steps.to_string())
+        .env(ROOT, root)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    writeln!(child.stdin.as_mut().unwrap(), "{steps} {}", root.display()).unwrap();
     let lines = io::BufReader::new(child.stderr.take().unwrap()).lines();
     let done = lines.map_while(Result::ok).any(|line| line == "done");
     assert!(done, "the process ended before its work was done");

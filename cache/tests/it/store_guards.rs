@@ -1,7 +1,8 @@
 //! Guards, and several processes on one store.
 
 use crate::fixtures::{build, open, store};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::env;
+use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -63,17 +64,20 @@ fn a_waiting_writer_is_told_for_whom_it_waits() {
     drop(guard);
 }
 
-/// The other process: takes a store's directory from its first line of input, publishes ten versions, takes the guard,
-/// says so, and holds it until it is killed. Run as a test of its own it uses a store of its own and ends.
+/// Tells the other process where the store is.
+const ROOT: &str = "VZPKG_TEST_ROOT";
+
+/// The other process: publishes ten versions, takes the guard, says so, and holds it until it is killed or its standard
+/// input ends. Run as a test of its own it uses a store of its own and ends.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that is run as a process can be told something only so"
+)]
 fn a_process_publishes_and_takes_a_guard() {
-    let mut line = String::new();
-    if !io::stdin().is_terminal() {
-        io::stdin().lock().read_line(&mut line).unwrap();
-    }
+    let told = env::var_os(ROOT);
     let own = tempfile::tempdir().unwrap();
-    let root = Path::new(line.trim_end());
-    let root = if line.is_empty() { own.path() } else { root };
+    let root = told.as_deref().map_or(own.path(), Path::new);
     let store = Store::open(root, Access::ReadWrite).unwrap();
     for content in 0..10_u32 {
         let bytes = format!("{} {content}", std::process::id());
@@ -87,32 +91,30 @@ fn a_process_publishes_and_takes_a_guard() {
     }
     let wait = Wait::AtMost(Duration::from_mins(1));
     let guard = store.guard(template(), wait, &SilentWait).unwrap();
-    if !line.is_empty() {
+    if told.is_some() {
         // To the descriptor itself: the test harness swallows what is printed.
         let mut output = io::stderr();
         output.write_all(b"held\n").unwrap();
         output.flush().unwrap();
-        io::stdin().lock().read_line(&mut line).unwrap();
+        io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
     }
     drop(guard);
 }
 
 fn spawn(root: &Path) -> Child {
-    let program: PathBuf = std::env::current_exe().expect("this binary has a path");
-    let mut child = Command::new(program)
+    let program: PathBuf = env::current_exe().expect("this binary has a path");
+    Command::new(program)
         .args([
             "--exact",
             "store_guards::a_process_publishes_and_takes_a_guard",
             "--nocapture",
         ])
+        .env(ROOT, root)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("this binary runs");
-    let input = child.stdin.as_mut().expect("piped");
-    writeln!(input, "{}", root.display()).expect("it reads");
-    child
+        .expect("this binary runs")
 }
 
 fn wait_until_held(child: &mut Child) {

@@ -5,6 +5,11 @@
 //! `useradd` and its kin. A name too many does no harm; one that was missed shows in the built `passwd`, and the tree is
 //! built once more with an id for it. Backends make the distribution's tools use the ids.
 
+mod script;
+mod sysusers;
+
+pub(super) use sysusers::pinned as pinned_sysusers;
+
 use super::{BuildError, Plan};
 use crate::store::{PackageManifest, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +65,6 @@ const SHIPPED: [(&str, u32); 24] = [
 /// The largest account or `sysusers.d` file that is read.
 const FILE_BYTES: u64 = 16 << 20;
 
-const TOOLS: [&str; 4] = ["adduser", "addgroup", "useradd", "groupadd"];
-
 /// `known`, and an id for every other name that the packages may create. Ids that `base` uses are left alone.
 pub(super) fn foresee(
     store: &Store,
@@ -83,13 +86,10 @@ pub(super) fn foresee(
             .values()
             .filter_map(|bytes| std::str::from_utf8(bytes).ok())
         {
-            names.extend(names_in_script(text).map(str::to_owned));
+            names.extend(script::names(text).map(str::to_owned));
         }
-        for (_, text) in sysusers_files(store, package)? {
-            names.extend(
-                text.lines()
-                    .filter_map(|line| Some(parse_sysusers(line)?.1.to_owned())),
-            );
+        for (_, text) in sysusers::files(store, package)? {
+            names.extend(sysusers::names(&text).map(str::to_owned));
         }
     }
     assign(&mut ids, names);
@@ -194,141 +194,6 @@ fn read(store: &Store, node: Option<&Node>) -> Result<Option<String>, BuildError
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The `sysusers.d` files of a package: name and content.
-fn sysusers_files(
-    store: &Store,
-    package: &PackageManifest,
-) -> Result<Vec<(String, String)>, BuildError> {
-    let directory = RelPath::parse(b"usr/lib/sysusers.d")?;
-    let mut files = Vec::new();
-    for (path, entry) in package.tree.below(&directory) {
-        let name = String::from_utf8_lossy(path.file_name()).into_owned();
-        if path
-            .as_path()
-            .extension()
-            .is_some_and(|ending| ending == "conf")
-            && let Some(text) = read(store, entry.as_node())?
-        {
-            files.push((name, text));
-        }
-    }
-    Ok(files)
-}
-
-/// The `sysusers.d` files of what comes, with the ids that names are to have; only those that change by it.
-pub(super) fn pinned_sysusers(plan: &Plan<'_>) -> Result<BTreeMap<String, String>, BuildError> {
-    let mut pinned = BTreeMap::new();
-    for package in plan.incoming {
-        for (name, text) in sysusers_files(plan.request.store, package)? {
-            let lines: Vec<String> = text.lines().map(|line| pin(line, &plan.ids)).collect();
-            let new = lines.join("\n") + "\n";
-            if new != text {
-                pinned.insert(name, new);
-            }
-        }
-    }
-    Ok(pinned)
-}
-
-/// Type, name, id and the rest of a line that makes a user or group; `-` where it leaves the id open.
-fn parse_sysusers(line: &str) -> Option<(&str, &str, &str, &str)> {
-    fn word(text: &str) -> Option<(&str, &str)> {
-        let text = text.trim_start();
-        let end = text.find(char::is_whitespace).unwrap_or(text.len());
-        let (word, rest) = text.split_at_checked(end)?;
-        (!word.is_empty()).then_some((word, rest))
-    }
-    let (kind, rest) = word(line)?;
-    if !matches!(kind, "u" | "u!" | "g") {
-        return None;
-    }
-    let (name, rest) = word(rest)?;
-    let (id, rest) = word(rest).unwrap_or(("-", ""));
-    is_name(name).then_some((kind, name, id, rest))
-}
-
-fn pin(line: &str, ids: &BTreeMap<String, Ids>) -> String {
-    let Some((kind, name, id, rest)) = parse_sysusers(line) else {
-        return line.to_owned();
-    };
-    let ids = ids.get(name).copied().unwrap_or_default();
-    let number = if kind == "g" { ids.gid } else { ids.uid };
-    let (Some(number), Some(group)) = (number, id.strip_prefix('-')) else {
-        return line.to_owned();
-    };
-    match ids.gid {
-        // A user's own group would get the user's number.
-        Some(gid) if kind != "g" && group.is_empty() && gid != number => {
-            format!("g {name} {gid}\n{kind} {name} {number}:{gid}{rest}")
-        }
-        _ => format!("{kind} {name} {number}{group}{rest}"),
-    }
-}
-
-/// Words that may be names in the command lines of [`TOOLS`], and in assignments of a script that uses them.
-fn names_in_script(text: &str) -> impl Iterator<Item = &str> {
-    let uses_tools = TOOLS.iter().any(|tool| text.contains(tool));
-    let mut continued = false;
-    let lines = text.lines().filter(move |line| {
-        let line = line.trim();
-        let here = continued || TOOLS.iter().any(|tool| line.contains(tool));
-        continued = here && line.ends_with('\\');
-        let assignment = line.split_once('=').is_some_and(|(name, _)| {
-            name.bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-        });
-        uses_tools && !line.starts_with('#') && (here || assignment)
-    });
-    let separators = |c: char| c.is_whitespace() || "\"'`=;()|&<>,:".contains(c);
-    lines
-        .flat_map(move |line| line.split(separators))
-        .filter(|word| is_name(word) && !is_command(word))
-}
-
-fn is_name(word: &str) -> bool {
-    let mut bytes = word.bytes();
-    word.len() <= 32
-        && bytes
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-        && word.bytes().any(|byte| byte.is_ascii_lowercase())
-}
-
-/// Words of shell scripts that are no names, to keep the ids close.
-fn is_command(word: &str) -> bool {
-    TOOLS.contains(&word)
-        || matches!(
-            word,
-            "if" | "then"
-                | "else"
-                | "fi"
-                | "do"
-                | "done"
-                | "true"
-                | "false"
-                | "exit"
-                | "return"
-                | "echo"
-                | "getent"
-                | "passwd"
-                | "group"
-                | "dev"
-                | "null"
-                | "id"
-                | "grep"
-                | "exec"
-                | "root"
-                | "nogroup"
-                | "nobody"
-                | "bin"
-                | "sbin"
-                | "usr"
-                | "test"
-                | "not"
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,48 +229,5 @@ mod tests {
         assign(&mut other, set(&["x", "old"]));
         assert_eq!(other["old"], taken);
         assert_ne!(other["x"], taken);
-    }
-
-    #[test]
-    fn open_ids_of_sysusers_lines_are_filled_in() {
-        let ids = BTreeMap::from([
-            (
-                "sshd".to_owned(),
-                Ids {
-                    uid: Some(7),
-                    gid: Some(7),
-                },
-            ),
-            (
-                "odd".to_owned(),
-                Ids {
-                    uid: Some(8),
-                    gid: Some(9),
-                },
-            ),
-        ]);
-        for (line, pinned) in [
-            (
-                "u sshd - \"SSH daemon\" /run/sshd",
-                "u sshd 7 \"SSH daemon\" /run/sshd",
-            ),
-            ("u! sshd -:65534 - /run", "u! sshd 7:65534 - /run"),
-            ("g sshd", "g sshd 7"),
-            ("u odd -", "g odd 9\nu odd 8:9"),
-            ("u root 0:0 root", "u root 0:0 root"),
-            ("m odd sshd", "m odd sshd"),
-            ("# u sshd -", "# u sshd -"),
-        ] {
-            assert_eq!(pin(line, &ids), pinned);
-        }
-    }
-
-    #[test]
-    fn names_in_scripts_are_found_across_continued_lines_and_variables() {
-        let script = "#!/bin/sh\nUSER=\"some-user\"\nadduser \\\n  --system --home /var/lib/redis \\\n  redis\n\
-                      groupadd -r $GROUP\necho unrelated\n";
-        let found: Vec<&str> = names_in_script(script).collect();
-        assert_eq!(found, ["some-user", "redis"]);
-        assert_eq!(names_in_script("USER=x\necho hi\n").count(), 0);
     }
 }

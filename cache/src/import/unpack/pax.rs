@@ -1,4 +1,4 @@
-//! PAX extension records of a tar member: `LENGTH KEY=VALUE\n`, read strictly. Only what [`super::unpack`] joins.
+//! PAX extension records of a tar member: `LENGTH KEY=VALUE\n`, read strictly. Only what [`super::members`] joins.
 
 use std::collections::BTreeMap;
 use vzpkg_metadata::Timestamp;

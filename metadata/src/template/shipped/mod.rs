@@ -4,12 +4,15 @@
 //! that is as it was shipped is replaced when a newer release ships another. What was written is remembered in
 //! [`RECORD_PATH`], so that the two can be told apart.
 
+mod files;
+
 use super::area::TemplateArea;
 use super::error::TemplateError;
 use super::files::Reader;
 use super::url_map::UrlMap;
 use crate::digest::Hasher;
 use crate::{Digest, RelPath, durable};
+use files::FILES;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -18,138 +21,6 @@ pub const URL_MAP_PATH: &str = "conf/vztt/url.map";
 
 /// Where the digests of the files that were written are remembered, below the area.
 pub const RECORD_PATH: &str = "conf/vzpkg/shipped";
-
-macro_rules! shipped_files {
-    ($($path:literal)*) => {
-        /// Every shipped file: its path below the area, and what it holds.
-        pub(super) const FILES: &[(&str, &str)] = &[
-            $(($path, include_str!(concat!("../../templates/", $path)))),*
-        ];
-    };
-}
-
-shipped_files! {
-    "almalinux/10/x86_64/config/os/default/distribution"
-    "almalinux/10/x86_64/config/os/default/keys"
-    "almalinux/10/x86_64/config/os/default/package_manager"
-    "almalinux/10/x86_64/config/os/default/packages"
-    "almalinux/10/x86_64/config/os/default/repositories"
-    "almalinux/10/x86_64/config/os/default/summary"
-    "almalinux/10/x86_64/config/os/minimal/packages"
-    "almalinux/10/x86_64/config/os/minimal/summary"
-    "almalinux/8/x86_64/config/os/default/distribution"
-    "almalinux/8/x86_64/config/os/default/keys"
-    "almalinux/8/x86_64/config/os/default/modules"
-    "almalinux/8/x86_64/config/os/default/package_manager"
-    "almalinux/8/x86_64/config/os/default/packages"
-    "almalinux/8/x86_64/config/os/default/repositories"
-    "almalinux/8/x86_64/config/os/default/summary"
-    "almalinux/8/x86_64/config/os/minimal/packages"
-    "almalinux/8/x86_64/config/os/minimal/summary"
-    "almalinux/9/x86_64/config/os/default/distribution"
-    "almalinux/9/x86_64/config/os/default/keys"
-    "almalinux/9/x86_64/config/os/default/modules"
-    "almalinux/9/x86_64/config/os/default/package_manager"
-    "almalinux/9/x86_64/config/os/default/packages"
-    "almalinux/9/x86_64/config/os/default/repositories"
-    "almalinux/9/x86_64/config/os/default/summary"
-    "almalinux/9/x86_64/config/os/minimal/packages"
-    "almalinux/9/x86_64/config/os/minimal/summary"
-    "centos-stream/10/x86_64/config/os/default/distribution"
-    "centos-stream/10/x86_64/config/os/default/keys"
-    "centos-stream/10/x86_64/config/os/default/package_manager"
-    "centos-stream/10/x86_64/config/os/default/packages"
-    "centos-stream/10/x86_64/config/os/default/repositories"
-    "centos-stream/10/x86_64/config/os/default/summary"
-    "centos-stream/10/x86_64/config/os/minimal/packages"
-    "centos-stream/10/x86_64/config/os/minimal/summary"
-    "centos-stream/9/x86_64/config/os/default/distribution"
-    "centos-stream/9/x86_64/config/os/default/keys"
-    "centos-stream/9/x86_64/config/os/default/modules"
-    "centos-stream/9/x86_64/config/os/default/package_manager"
-    "centos-stream/9/x86_64/config/os/default/packages"
-    "centos-stream/9/x86_64/config/os/default/repositories"
-    "centos-stream/9/x86_64/config/os/default/summary"
-    "centos-stream/9/x86_64/config/os/minimal/packages"
-    "centos-stream/9/x86_64/config/os/minimal/summary"
-    "centos/7/x86_64/config/os/default/distribution"
-    "centos/7/x86_64/config/os/default/keys"
-    "centos/7/x86_64/config/os/default/package_manager"
-    "centos/7/x86_64/config/os/default/packages"
-    "centos/7/x86_64/config/os/default/repositories"
-    "centos/7/x86_64/config/os/default/summary"
-    "centos/7/x86_64/config/os/minimal/packages"
-    "centos/7/x86_64/config/os/minimal/summary"
-    "conf/vztt/url.map"
-    "debian/12/x86_64/config/os/default/distribution"
-    "debian/12/x86_64/config/os/default/keys"
-    "debian/12/x86_64/config/os/default/package_manager"
-    "debian/12/x86_64/config/os/default/packages"
-    "debian/12/x86_64/config/os/default/repositories"
-    "debian/12/x86_64/config/os/default/summary"
-    "debian/12/x86_64/config/os/default/upgradable_versions"
-    "debian/12/x86_64/config/os/minimal/packages"
-    "debian/12/x86_64/config/os/minimal/summary"
-    "debian/13/x86_64/config/os/default/distribution"
-    "debian/13/x86_64/config/os/default/keys"
-    "debian/13/x86_64/config/os/default/package_manager"
-    "debian/13/x86_64/config/os/default/packages"
-    "debian/13/x86_64/config/os/default/repositories"
-    "debian/13/x86_64/config/os/default/summary"
-    "debian/13/x86_64/config/os/default/upgradable_versions"
-    "debian/13/x86_64/config/os/minimal/packages"
-    "debian/13/x86_64/config/os/minimal/summary"
-    "fedora/43/x86_64/config/os/default/distribution"
-    "fedora/43/x86_64/config/os/default/keys"
-    "fedora/43/x86_64/config/os/default/package_manager"
-    "fedora/43/x86_64/config/os/default/packages"
-    "fedora/43/x86_64/config/os/default/repositories"
-    "fedora/43/x86_64/config/os/default/summary"
-    "fedora/43/x86_64/config/os/minimal/packages"
-    "fedora/43/x86_64/config/os/minimal/summary"
-    "fedora/44/x86_64/config/os/default/distribution"
-    "fedora/44/x86_64/config/os/default/keys"
-    "fedora/44/x86_64/config/os/default/package_manager"
-    "fedora/44/x86_64/config/os/default/packages"
-    "fedora/44/x86_64/config/os/default/repositories"
-    "fedora/44/x86_64/config/os/default/summary"
-    "fedora/44/x86_64/config/os/minimal/packages"
-    "fedora/44/x86_64/config/os/minimal/summary"
-    "opensuse-leap/15.6/x86_64/config/os/default/distribution"
-    "opensuse-leap/15.6/x86_64/config/os/default/keys"
-    "opensuse-leap/15.6/x86_64/config/os/default/package_manager"
-    "opensuse-leap/15.6/x86_64/config/os/default/packages"
-    "opensuse-leap/15.6/x86_64/config/os/default/repositories"
-    "opensuse-leap/15.6/x86_64/config/os/default/summary"
-    "opensuse-leap/15.6/x86_64/config/os/minimal/packages"
-    "opensuse-leap/15.6/x86_64/config/os/minimal/summary"
-    "rocky/10/x86_64/config/os/default/distribution"
-    "rocky/10/x86_64/config/os/default/keys"
-    "rocky/10/x86_64/config/os/default/package_manager"
-    "rocky/10/x86_64/config/os/default/packages"
-    "rocky/10/x86_64/config/os/default/repositories"
-    "rocky/10/x86_64/config/os/default/summary"
-    "rocky/10/x86_64/config/os/minimal/packages"
-    "rocky/10/x86_64/config/os/minimal/summary"
-    "rocky/8/x86_64/config/os/default/distribution"
-    "rocky/8/x86_64/config/os/default/keys"
-    "rocky/8/x86_64/config/os/default/modules"
-    "rocky/8/x86_64/config/os/default/package_manager"
-    "rocky/8/x86_64/config/os/default/packages"
-    "rocky/8/x86_64/config/os/default/repositories"
-    "rocky/8/x86_64/config/os/default/summary"
-    "rocky/8/x86_64/config/os/minimal/packages"
-    "rocky/8/x86_64/config/os/minimal/summary"
-    "rocky/9/x86_64/config/os/default/distribution"
-    "rocky/9/x86_64/config/os/default/keys"
-    "rocky/9/x86_64/config/os/default/modules"
-    "rocky/9/x86_64/config/os/default/package_manager"
-    "rocky/9/x86_64/config/os/default/packages"
-    "rocky/9/x86_64/config/os/default/repositories"
-    "rocky/9/x86_64/config/os/default/summary"
-    "rocky/9/x86_64/config/os/minimal/packages"
-    "rocky/9/x86_64/config/os/minimal/summary"
-}
 
 /// What [`TemplateArea::install_shipped`] did, as paths below the area.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Archives that would fool a careless reader, byte by byte: the `tar` crate's writer refuses to make most of them.
 
 use super::*;
+use tar::Header;
+use vzpkg_metadata::Timestamp;
+use vzpkg_metadata::tree::{Entry, NodeKind};
 
 /// Keeps nothing but the digest.
 struct Hashing;

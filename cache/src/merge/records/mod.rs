@@ -4,34 +4,20 @@
 //! has fields, and where that does not decide the container's stays and is reported. The new version's order is kept;
 //! what only the container has comes after it.
 
+mod format;
+
+pub(super) use format::Format;
+pub(crate) use format::{field, paragraphs};
+
 use super::judge::{differ, merged_meta};
 use super::packages::STATUS;
 use super::{Decision, MergeError, ObjectSource, Obstacle, RECORD_BYTES, draft::Draft};
+use format::{Records, records};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use vzpkg_metadata::tree::{Node, NodeKind};
 use vzpkg_metadata::{Family, RelPath};
 use vzpkg_runtime::container::UpperKind;
-
-/// How a file is cut into records and what each one's key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Lines of fields between `:`, the first one the key; these fields are lists between `,`.
-    Accounts {
-        /// The number of each list field, from 0.
-        lists: &'static [usize],
-    },
-    /// Lines that are their own key.
-    Lines,
-    /// Lines whose key is the first word.
-    FirstWord,
-    /// Lines whose key is the last word.
-    LastWord,
-    /// Three lines each, the first one the key: dpkg's diversions.
-    Triples,
-    /// Paragraphs between blank lines; the key is these fields.
-    Paragraphs(&'static [&'static str]),
-}
 
 /// A record that both sides changed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -193,8 +179,6 @@ pub(super) struct Merged {
     pub(super) conflicts: Vec<RecordConflict>,
 }
 
-type Records<'a> = Vec<(Vec<u8>, &'a [u8])>;
-
 /// Merges three contents of a file.
 pub(super) fn merge(format: Format, old: &[u8], private: &[u8], new: &[u8]) -> Merged {
     let [old, private, new] = [old, private, new].map(|bytes| records(format, bytes));
@@ -302,103 +286,6 @@ fn merge_list(old: &[u8], private: &[u8], new: &[u8]) -> Vec<u8> {
         .filter(|item| !new.contains(item) && !old.contains(item));
     let all: Vec<&[u8]> = kept.chain(added).copied().collect();
     all.join(&b',')
-}
-
-/// Cuts a file into records with their keys.
-fn records(format: Format, bytes: &[u8]) -> Records<'_> {
-    let lines = bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty());
-    let word = |line: &[u8], last: bool| -> Vec<u8> {
-        let mut words = line
-            .split(|&byte| byte == b' ')
-            .filter(|word| !word.is_empty());
-        let word = if last {
-            words.next_back()
-        } else {
-            words.next()
-        };
-        word.unwrap_or_default().to_vec()
-    };
-    match format {
-        Format::Accounts { .. } => lines
-            .map(|line| {
-                (
-                    line.split(|&byte| byte == b':')
-                        .next()
-                        .unwrap_or_default()
-                        .to_vec(),
-                    line,
-                )
-            })
-            .collect(),
-        Format::Lines => lines.map(|line| (line.to_vec(), line)).collect(),
-        Format::FirstWord => lines.map(|line| (word(line, false), line)).collect(),
-        Format::LastWord => lines.map(|line| (word(line, true), line)).collect(),
-        Format::Triples => triples(bytes),
-        Format::Paragraphs(keys) => paragraphs(bytes)
-            .map(|paragraph| (paragraph_key(paragraph, keys), paragraph))
-            .collect(),
-    }
-}
-
-fn triples(bytes: &[u8]) -> Records<'_> {
-    let mut records = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let ends = rest
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .map(|(at, _)| at);
-        let end = ends.take(3).last().unwrap_or(rest.len());
-        let (record, after) = rest.split_at(end);
-        let key = record
-            .split(|&byte| byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        if !record.is_empty() {
-            records.push((key.to_vec(), record));
-        }
-        rest = after.get(1..).unwrap_or_default();
-    }
-    records
-}
-
-/// The paragraphs of a file in Debian's control format, without the blank lines between them.
-pub(crate) fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        loop {
-            let start = rest.iter().position(|&byte| byte != b'\n')?;
-            rest = rest.get(start..)?;
-            let end = rest.windows(2).position(|pair| pair == b"\n\n");
-            let (paragraph, after) = rest.split_at(end.unwrap_or(rest.len()));
-            rest = after;
-            let paragraph = paragraph.strip_suffix(b"\n").unwrap_or(paragraph);
-            if !paragraph.is_empty() {
-                return Some(paragraph);
-            }
-        }
-    })
-}
-
-fn paragraph_key(paragraph: &[u8], names: &[&str]) -> Vec<u8> {
-    let values: Vec<&[u8]> = names
-        .iter()
-        .map(|name| field(paragraph, name).unwrap_or_default())
-        .collect();
-    values.join(&b' ')
-}
-
-/// The value of a field that stands on one line.
-pub(crate) fn field<'a>(paragraph: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    paragraph.split(|&byte| byte == b'\n').find_map(|line| {
-        let (head, value) = line.split_at_checked(name.len())?;
-        let value = value.strip_prefix(b":")?;
-        head.eq_ignore_ascii_case(name.as_bytes())
-            .then(|| value.trim_ascii())
-    })
 }
 
 /// Ids that the container and the new version both gave out since the old version, to different names; and names to
