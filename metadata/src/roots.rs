@@ -13,8 +13,6 @@ pub struct RootSet {
     pub packages: BTreeSet<Digest>,
     /// Single objects in use.
     pub objects: BTreeSet<Digest>,
-    /// Downloaded package files in use (mirror snapshots).
-    pub downloads: BTreeSet<Digest>,
 }
 
 impl RootSet {
@@ -23,6 +21,5 @@ impl RootSet {
         self.trees.extend(other.trees);
         self.packages.extend(other.packages);
         self.objects.extend(other.objects);
-        self.downloads.extend(other.downloads);
     }
 }

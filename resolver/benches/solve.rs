@@ -6,6 +6,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::fmt::Write as _;
 use std::hint::black_box;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::{Arch, Family, apt};
 use vzpkg_resolver::{Repository, Request, Solve, resolve};
@@ -66,6 +67,7 @@ fn solve(criterion: &mut Criterion) {
                     priority: 99,
                     excludes: Vec::new(),
                     hotfixes: false,
+                    automatic: Automatic::Always,
                 };
                 let answer = resolve(Family::Deb, &arch, &[repository], None, &request);
                 let Ok(Solve::Solved(transaction)) = answer else {

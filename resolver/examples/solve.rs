@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::time::Instant;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::{Arch, Family, apt, yum};
 use vzpkg_resolver::{Repository, Request, Solve, resolve};
@@ -71,6 +72,7 @@ fn solve(
             priority: 99,
             excludes: Vec::new(),
             hotfixes: false,
+            automatic: Automatic::Always,
         });
     }
     let accessed = start.elapsed();

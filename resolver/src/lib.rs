@@ -26,6 +26,7 @@
 mod expand;
 pub mod explain;
 mod narrate;
+mod obsoletes;
 mod order;
 mod policy;
 mod pool;

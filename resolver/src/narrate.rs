@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use vzpkg_metadata::dependency::{Atom, Expression};
 use vzpkg_metadata::package::RelationKind;
 
+/// How deep the tree of reasons goes. Nobody reads further, and a repository may hold a chain of any length.
+const DEPTH: usize = 30;
+
 /// The tree of reasons, beginning with what the request asks for.
 pub(crate) fn narrate(pool: &mut Pool<'_>, goal: &Goal, refutation: &Refutation) -> Vec<Statement> {
     let mut narrator = Narrator {
@@ -15,6 +18,7 @@ pub(crate) fn narrate(pool: &mut Pool<'_>, goal: &Goal, refutation: &Refutation)
         goal,
         facts: &refutation.facts,
         told: BTreeSet::new(),
+        depth: 0,
     };
     let mut problems: Vec<Statement> = Vec::new();
     // The solver stops at the first of these; people want to see all.
@@ -52,6 +56,8 @@ struct Narrator<'n, 'a> {
     goal: &'n Goal,
     facts: &'n [Fact],
     told: BTreeSet<Solvable>,
+    /// How deep in the tree we are.
+    depth: usize,
 }
 
 impl Narrator<'_, '_> {
@@ -77,6 +83,14 @@ impl Narrator<'_, '_> {
             if self.pool.requirement(std::slice::from_ref(group)) == requirement {
                 let label = self.pool.entry(group.name).label.clone();
                 return ("every system".to_owned(), label);
+            }
+        }
+        for (solvable, groups, _) in &self.goal.installed {
+            if self.pool.requirement(groups) == requirement {
+                let label = self.pool.entry(self.pool.name(*solvable)).label.clone();
+                let held = self.pool.is_held(*solvable);
+                let subject = if held { "held" } else { "installed" };
+                return (format!("what is {subject}"), label);
             }
         }
         let sets = self.pool.sets_of(requirement);
@@ -132,12 +146,37 @@ impl Narrator<'_, '_> {
         if let Some(statement) = self.excluded(solvable, &label) {
             return statement;
         }
+        if self.depth >= DEPTH {
+            return Statement {
+                text: "… and so on".to_owned(),
+                because: Vec::new(),
+            };
+        }
         if !self.told.insert(solvable) {
             return Statement {
                 text: format!("{label} (see above)"),
                 because: Vec::new(),
             };
         }
+        self.depth += 1;
+        let because = self.reasons(solvable, &label);
+        self.depth -= 1;
+        match <[Statement; 1]>::try_from(because) {
+            // `a 1` → `a 1 needs b` says it twice.
+            Ok([only]) if only.text.starts_with(&label) => only,
+            Ok([only]) => Statement {
+                text: label,
+                because: vec![only],
+            },
+            Err(because) => Statement {
+                text: label,
+                because,
+            },
+        }
+    }
+
+    /// What the refutation says of a choice, each once.
+    fn reasons(&mut self, solvable: Solvable, label: &str) -> Vec<Statement> {
         let mut because = Vec::new();
         for fact in self.facts {
             let statement = match fact {
@@ -147,7 +186,7 @@ impl Narrator<'_, '_> {
                     choices,
                 } if *by == solvable => {
                     let text = self.relation(solvable, *requirement);
-                    self.needs(&label, &text, choices)
+                    self.needs(label, &text, choices)
                 }
                 Fact::Forbids { by: Some(by), with } if *by == solvable => {
                     self.clash(solvable, *with)
@@ -172,18 +211,7 @@ impl Narrator<'_, '_> {
                 because.push(statement);
             }
         }
-        match <[Statement; 1]>::try_from(because) {
-            // `a 1` → `a 1 needs b` says it twice.
-            Ok([only]) if only.text.starts_with(&label) => only,
-            Ok([only]) => Statement {
-                text: label,
-                because: vec![only],
-            },
-            Err(because) => Statement {
-                text: label,
-                because,
-            },
-        }
+        because
     }
 
     fn excluded(&self, solvable: Solvable, label: &str) -> Option<Statement> {

@@ -229,6 +229,20 @@ impl<'a> Pool<'a> {
             && policy::arch_class(self.family, &self.arch, package.arch()) == Some("")
     }
 
+    /// Whether it is of the native architecture, or of none.
+    pub(crate) fn is_native(&self, solvable: Solvable) -> bool {
+        let package = self.package(solvable);
+        let class = package.and_then(|it| policy::arch_class(self.family, &self.arch, it.arch()));
+        class == Some("")
+    }
+
+    /// The priority of the repository that has it; `None` for what is only installed.
+    pub(crate) fn repository_priority(&self, solvable: Solvable) -> Option<i32> {
+        let (source, _) = self.locate(solvable)?;
+        let repository = self.sources.get(source)?.repository?;
+        Some(repository.priority)
+    }
+
     /// Packages of one name and class exclude each other: those of an architecture, or of a version where versions stand
     /// beside each other.
     fn class_of(&self, package: IndexedPackage<'a>) -> Option<&'a str> {
@@ -297,6 +311,9 @@ impl<'a> Pool<'a> {
                 installed = Some(stands);
             }
         }
+        if self.family == Family::Rpm {
+            policy::rpm::installed_first(&mut kept, installed);
+        }
         let beside = |(.., package): &(_, _, IndexedPackage<'_>)| self.is_install_only(*package);
         let label = if class.is_empty() || kept.first().is_some_and(beside) {
             name.to_owned()
@@ -334,6 +351,13 @@ impl<'a> Pool<'a> {
     /// What was installed of each name that was met so far.
     pub(crate) fn is_installed(&self, solvable: Solvable) -> bool {
         self.entry(self.name(solvable)).installed == Some(solvable)
+    }
+
+    /// Whether it is installed and must not change.
+    pub(crate) fn is_held(&self, solvable: Solvable) -> bool {
+        let package = self.package(solvable);
+        package.is_some_and(|package| self.rulebook.is_held(package.name()))
+            && self.is_installed(solvable)
     }
 
     /// A new solvable that stands for `rules`.

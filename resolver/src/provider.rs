@@ -6,6 +6,7 @@
 use crate::pool::{
     Condition, ConditionId, Name, Need, Pool, Requirement, SetId, Solvable, UnionId,
 };
+use indexmap::IndexMap;
 use resolvo::conflict::{ConflictCause, ConflictEdge, ConflictNode};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -122,27 +123,22 @@ fn refutation(graph: &resolvo::conflict::ConflictGraph) -> Refutation {
         _ => None,
     };
     let mut facts: Vec<Fact> = Vec::new();
+    let mut needs: IndexMap<(Option<Solvable>, Requirement), usize> = IndexMap::new();
     for edge in graph.graph.raw_edges() {
         let by = solvable(&nodes[edge.source().index()].weight);
         let to = solvable(&nodes[edge.target().index()].weight);
         match (&edge.weight, by, to) {
             (ConflictEdge::Requires(requirement), by, to) => {
                 let requirement = from_requirement(*requirement);
-                let known = facts.iter_mut().find_map(|fact| match fact {
-                    Fact::Needs {
-                        by: other,
-                        requirement: same,
-                        choices,
-                    } if *other == by && *same == requirement => Some(choices),
-                    _ => None,
-                });
-                match known {
-                    Some(choices) => choices.extend(to),
-                    None => facts.push(Fact::Needs {
+                let number = *needs.entry((by, requirement)).or_insert(facts.len());
+                if let Some(Fact::Needs { choices, .. }) = facts.get_mut(number) {
+                    choices.extend(to);
+                } else {
+                    facts.push(Fact::Needs {
                         by,
                         requirement,
                         choices: to.into_iter().collect(),
-                    }),
+                    });
                 }
             }
             (ConflictEdge::Conflict(ConflictCause::Constrains(_)), by, Some(with)) => {

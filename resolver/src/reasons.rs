@@ -1,6 +1,6 @@
 //! Why each chosen package is there: a walk from what was requested along the relations that are met.
 
-use crate::pool::{Pool, Requirement, Solvable};
+use crate::pool::{Group, Pool, Requirement, Solvable};
 use crate::solution::Goal;
 use crate::weak;
 use std::collections::{BTreeMap, VecDeque};
@@ -39,8 +39,11 @@ pub(crate) fn reasons(
     };
     walk.roots(pool, goal, chosen);
     walk.go_on(pool, follow);
+    // What is held stays, whether something needs it or not, and so does what it needs.
+    walk.installed(pool, goal, |pool, one, _| pool.is_held(one));
+    walk.go_on(pool, follow);
     if follow.installed {
-        walk.installed(goal, |_| true);
+        walk.installed(pool, goal, |_, _, _| true);
         walk.go_on(pool, follow);
     }
     walk.reasons
@@ -89,7 +92,7 @@ impl Walk {
             }
         }
         // What was requested before stays requested, in its newer version or as what replaces it.
-        self.installed(goal, |reason| !reason.is_automatic());
+        self.installed(pool, goal, |_, _, reason| !reason.is_automatic());
         for &one in chosen {
             let essential = goal
                 .essential
@@ -102,19 +105,39 @@ impl Walk {
     }
 
     /// What is there of installed packages, and of what replaces them, with the reasons they had.
-    fn installed(&mut self, goal: &Goal, which: impl Fn(&Reason) -> bool) {
-        for (_, groups, reason) in goal.installed.iter().filter(|(.., reason)| which(reason)) {
-            for &one in groups.iter().flat_map(|group| &group.members) {
-                if self.has(one) {
-                    self.give(one, reason.clone());
-                }
+    fn installed(
+        &mut self,
+        pool: &Pool<'_>,
+        goal: &Goal,
+        which: impl Fn(&Pool<'_>, Solvable, &Reason) -> bool,
+    ) {
+        for (solvable, groups, reason) in &goal.installed {
+            if !which(pool, *solvable, reason) {
+                continue;
+            }
+            let is_there = |group: &&Group| group.members.iter().any(|&one| self.has(one));
+            let mut there: Vec<&Group> = groups.iter().filter(is_there).collect();
+            // Where its own name is still there, nothing replaces it.
+            let own = pool.name(*solvable);
+            if there.iter().any(|group| group.name == own) {
+                there.retain(|group| group.name == own);
+            }
+            for group in there {
+                self.give_members(group, reason);
             }
         }
-        for (group, reason) in goal.further.iter().filter(|(_, reason)| which(reason)) {
-            for &one in &group.members {
-                if self.has(one) {
-                    self.give(one, reason.clone());
-                }
+        for (group, reason) in &goal.further {
+            let first = group.members.first();
+            if first.is_some_and(|&one| which(pool, one, reason)) {
+                self.give_members(group, reason);
+            }
+        }
+    }
+
+    fn give_members(&mut self, group: &Group, reason: &Reason) {
+        for &one in &group.members {
+            if self.has(one) {
+                self.give(one, reason.clone());
             }
         }
     }

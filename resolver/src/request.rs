@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::Index;
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::yum::module_filter::ModuleFilter;
@@ -21,6 +22,8 @@ pub struct Repository<'a> {
     pub excludes: Vec<String>,
     /// rpm: module streams that are on hide nothing here.
     pub hotfixes: bool,
+    /// deb: how willingly its packages are taken.
+    pub automatic: Automatic,
 }
 
 /// What is installed already.
@@ -74,7 +77,8 @@ pub struct Request {
     pub excludes: Vec<String>,
     /// rpm: what the module streams that are on and off hide.
     pub modules: Arc<ModuleFilter>,
-    /// Globs over names of installed packages that must not change.
+    /// Globs over names of installed packages that must not change: they neither move nor go, needed or not, and nothing
+    /// takes their place.
     pub holds: Vec<String>,
     /// Versions that names have if they are chosen at all, whatever is installed: what holds mean where nothing is.
     pub fixed: BTreeMap<String, String>,

@@ -3,7 +3,7 @@
 //! On nothing, there is one problem. On an installed set there are up to three, each giving up more: keep every
 //! installed name; keep what was requested, the rest where possible; for a removal, keep what is essential, the rest
 //! where possible. The first that can be solved is taken; an upgrade takes the second if the first had to hold
-//! something back and the second upgrades more.
+//! something back and the second upgrades more. What is held is kept in all of them.
 //!
 //! What is installed beside its older versions (kernels) does not move: a newer version is wished for, and once it is
 //! there, the oldest go.
@@ -77,16 +77,8 @@ impl Goal {
         for spec in &request.remove {
             unwanted.extend(spec::unwanted(pool, spec));
         }
-        let (before, mut installed) = installed(pool, request, lock, &unwanted);
+        let (before, installed) = installed(pool, request, lock, &unwanted);
         let further = further(pool, request, &installed);
-        if request.best && request.upgrade != Upgrade::None {
-            for (solvable, groups, _) in &mut installed {
-                let package = pool.package(*solvable);
-                if package.is_some_and(|package| moves(request, package.name())) {
-                    spec::only_best_of(pool, groups);
-                }
-            }
-        }
         Ok(Self {
             wanted,
             essential: if request.essential {
@@ -116,6 +108,7 @@ impl Goal {
                 .collect();
             versions.sort_by(|(_, a), (_, b)| policy::preference(pool.family, a, b));
             let over = versions.iter().skip(limit);
+            let over = over.filter(|(one, _)| !pool.is_held(*one));
             surplus.extend(over.map(|(one, _)| pool.name(*one)));
         }
         let stays = |(solvable, ..): &&(Solvable, Vec<Group>, Reason)| {
@@ -152,11 +145,12 @@ impl Goal {
             let package = pool.package(*solvable);
             let essential =
                 *reason == Reason::Essential || package.is_some_and(IndexedPackage::essential);
-            let must = match keep {
-                Keep::All => true,
-                Keep::Requested => essential || !reason.is_automatic(),
-                Keep::Essential => essential,
-            };
+            let must = pool.is_held(*solvable)
+                || match keep {
+                    Keep::All => true,
+                    Keep::Requested => essential || !reason.is_automatic(),
+                    Keep::Essential => essential,
+                };
             if must {
                 hard(pool, groups, &mut problem);
             } else {
@@ -164,9 +158,12 @@ impl Goal {
             }
         }
         // A package that was split is obsoleted by all of its parts; one of them is enough, all are wanted.
-        for (_, groups, _) in &self.installed {
-            if groups.len() > 2 {
-                for part in groups.split_last().map_or(&[][..], |(_, parts)| parts) {
+        for (solvable, groups, _) in &self.installed {
+            let own = pool.name(*solvable);
+            let parts = groups.iter().take_while(|group| group.name != own);
+            let parts: Vec<&Group> = parts.collect();
+            if parts.len() > 1 {
+                for part in parts {
                     problem.wishes.push(wish(pool, std::slice::from_ref(part)));
                 }
             }
@@ -266,21 +263,7 @@ fn installed(
         if unwanted.contains(&name) {
             continue;
         }
-        let mut groups = Vec::new();
-        if pool.family == Family::Rpm && gives_way(request, package.name()) {
-            for (from, newer) in pool.obsoleting(solvable) {
-                let Some(name) = pool.name_of(newer) else {
-                    continue;
-                };
-                let one = pool.canonical(pool.solvable(from, newer));
-                if pool.entry(name).usable.contains(&one) {
-                    let members = vec![one];
-                    groups.push(Group { name, members });
-                }
-            }
-        }
-        let members = pool.entry(name).usable.clone();
-        groups.push(Group { name, members });
+        let groups = choices(pool, request, solvable, package.name());
         let key = (package.name(), package.arch());
         let reason = reasons
             .get(&key)
@@ -288,6 +271,62 @@ fn installed(
         kept.push((solvable, groups, reason));
     }
     (before, kept)
+}
+
+/// What keeps something installed of the name `text`: that name or, for rpm, what obsoletes it.
+///
+/// Where the package is to move, its versions come first down to one that is obsoleted, then what obsoletes that. Else what
+/// obsoletes it takes its place where it cannot stay.
+fn choices(pool: &mut Pool<'_>, request: &Request, solvable: Solvable, text: &str) -> Vec<Group> {
+    let name = pool.name(solvable);
+    let mut own = Group {
+        name,
+        members: pool.entry(name).usable.clone(),
+    };
+    let moves = moves(request, text);
+    if request.best && moves {
+        spec::only_best_of(pool, std::slice::from_mut(&mut own));
+    }
+    if pool.family != Family::Rpm || !gives_way(request, text) || pool.is_held(solvable) {
+        return vec![own];
+    }
+    let mut groups = Vec::new();
+    if moves && let Some((at, obsoleters)) = obsoleted(pool, &own, solvable) {
+        let rest = own.members.split_off(at);
+        if !own.members.is_empty() {
+            groups.push(own);
+        }
+        groups.extend(obsoleters);
+        own = Group {
+            name,
+            members: rest,
+        };
+    }
+    groups.push(own);
+    for group in pool.obsoleters(solvable) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+/// The first of the versions of `own`, down to the installed one, that is obsoleted, and what is taken in its place.
+fn obsoleted(pool: &mut Pool<'_>, own: &Group, installed: Solvable) -> Option<(usize, Vec<Group>)> {
+    let last = own.members.iter().position(|&one| one == installed);
+    let last = last.unwrap_or(own.members.len());
+    for (at, &one) in own
+        .members
+        .iter()
+        .enumerate()
+        .take_while(|(at, _)| *at <= last)
+    {
+        let obsoleters = pool.preferred_obsoleters(one);
+        if !obsoleters.is_empty() {
+            return Some((at, obsoleters));
+        }
+    }
+    None
 }
 
 /// The newest version of each package that is installed beside its older ones, where an upgrade is asked for and it is not
@@ -298,7 +337,8 @@ fn further(pool: &mut Pool<'_>, request: &Request, installed: &Installed) -> Vec
         let Some(package) = pool.package(*solvable) else {
             continue;
         };
-        if !pool.is_install_only(package) || !moves(request, package.name()) {
+        let stays = pool.rulebook.is_held(package.name()) || !moves(request, package.name());
+        if !pool.is_install_only(package) || stays {
             continue;
         }
         let known = newest.entry(package.name()).or_insert((package, reason));
@@ -338,8 +378,8 @@ fn gives_way(request: &Request, name: &str) -> bool {
     match &request.upgrade {
         Upgrade::Only(targets) => targets
             .iter()
-            .any(|target| target.name == name && target.version.is_none()),
-        Upgrade::None | Upgrade::All => moves(request, name),
+            .all(|target| target.name != name || target.version.is_none()),
+        Upgrade::None | Upgrade::All => true,
     }
 }
 

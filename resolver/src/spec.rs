@@ -1,11 +1,10 @@
 //! What a user writes to name packages, and which packages that means.
 
 use crate::policy::{self, Pin, Rulebook};
-use crate::pool::{Group, Name, Obsoletes, Pool, Solvable, Source};
+use crate::pool::{Group, Name, Pool, Solvable};
 use crate::request::ResolveError;
 use std::collections::{BTreeMap, BTreeSet};
-use vzpkg_metadata::dependency::{Atom, Constraint, Expression};
-use vzpkg_metadata::package::RelationKind;
+use vzpkg_metadata::dependency::{Atom, Expression};
 use vzpkg_metadata::{Family, glob, version};
 
 /// One spec and the choices that satisfy it; for a glob, one of these per name.
@@ -59,7 +58,7 @@ pub(crate) fn wanted(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Wanted>, Res
             .into_iter()
             .map(|name| Wanted {
                 spec: spec.to_owned(),
-                groups: pool.providers(&Atom::named(&name)),
+                groups: pool.named_or_providing(&name),
             })
             .collect();
         if !all.is_empty() {
@@ -210,8 +209,12 @@ fn rpm(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
     let named = pool.called(&Atom::named(spec));
     if !named.is_empty() {
         let obsoleters = obsoleters(pool, &named);
-        let mut groups = obsoleters;
-        groups.extend(pool.providers(&Atom::named(spec)));
+        let mut groups = pool.named_or_providing(spec);
+        // What is there and need not move is not replaced for having been asked for.
+        let is_there = |group: &Group| pool.entry(group.name).installed.is_some();
+        let stays = !pool.rulebook.upgrade && named.iter().any(is_there);
+        let at = if stays { groups.len() } else { 0 };
+        groups.splice(at..at, obsoleters);
         return Ok(groups);
     }
     if let Some((name, arch)) = spec.rsplit_once('.') {
@@ -230,7 +233,7 @@ fn rpm(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
             let package = pool.package(one);
             package.is_some_and(|package| {
                 let same_arch = arch.is_none_or(|arch| package.arch() == arch);
-                same_arch && evr_matches(evr, package.version())
+                same_arch && evr_matches(&evr, package.version())
             })
         });
         if !groups.is_empty() {
@@ -240,17 +243,26 @@ fn rpm(pool: &mut Pool<'_>, spec: &str) -> Result<Vec<Group>, ResolveError> {
     Ok(pool.providers(&Atom::named(spec)))
 }
 
-/// Every way to read a spec as name, `[epoch:]version[-release]`, architecture.
-fn nevras(spec: &str) -> Vec<(&str, &str, Option<&str>)> {
+/// Every way to read a spec as name, `[epoch:]version[-release]`, architecture. The epoch may also stand before the name, as
+/// yum prints it.
+fn nevras(spec: &str) -> Vec<(&str, String, Option<&str>)> {
     let mut found = Vec::new();
+    let (epoch, spec) = match spec.split_once(':') {
+        Some((epoch, rest)) if is_number(epoch) => (format!("{epoch}:"), rest),
+        _ => (String::new(), spec),
+    };
     let with_arch = spec.rsplit_once('.').map(|(rest, arch)| (rest, Some(arch)));
     for (text, arch) in with_arch.into_iter().chain([(spec, None)]) {
         let dashes: Vec<usize> = text.rmatch_indices('-').map(|(at, _)| at).take(2).collect();
         for at in dashes.into_iter().rev() {
-            found.push((&text[..at], &text[at + 1..], arch));
+            found.push((&text[..at], format!("{epoch}{}", &text[at + 1..]), arch));
         }
     }
     found
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a version that a user wrote means this one: an epoch or release that was not written does not matter.
@@ -265,7 +277,8 @@ fn evr_matches(written: &str, version_text: &str) -> bool {
     version::evr::compare(written, found).is_eq()
 }
 
-/// Packages that obsolete all of what is `named`: installing the old name means the new one.
+/// Packages that obsolete what is `named`: installing the old name means the new one. Not where the old one is held, or has
+/// a version that it must have.
 fn obsoleters(pool: &mut Pool<'_>, named: &[Group]) -> Vec<Group> {
     let mut found = Vec::new();
     for group in named {
@@ -273,59 +286,15 @@ fn obsoleters(pool: &mut Pool<'_>, named: &[Group]) -> Vec<Group> {
         let Some(&best) = entry.usable.first() else {
             continue;
         };
-        let label = entry.label.clone();
-        for (source, package) in pool.obsoleting(best) {
-            let Some(name) = pool.name_of(package) else {
-                continue;
-            };
-            let solvable = pool.canonical(pool.solvable(source, package));
-            let usable = pool.entry(name).usable.contains(&solvable);
-            if usable && pool.entry(name).label != label {
-                found.push(Group {
-                    name,
-                    members: vec![solvable],
-                });
-            }
+        let is_held = entry.installed.is_some_and(|one| pool.is_held(one));
+        let package = pool.package(best);
+        let fixed = &pool.rulebook.fixed;
+        if is_held || package.is_some_and(|package| fixed.contains_key(package.name())) {
+            continue;
         }
-    }
-    found
-}
-
-impl<'a> Pool<'a> {
-    /// The packages of all repositories that obsolete `old`, sorted by name, best version first.
-    pub(crate) fn obsoleting(
-        &mut self,
-        old: Solvable,
-    ) -> Vec<(usize, vzpkg_metadata::index::IndexedPackage<'a>)> {
-        let Some(target) = self.package(old) else {
-            return Vec::new();
-        };
-        let sources = &self.sources;
-        let obsoletes = self.obsoletes.get_or_insert_with(|| obsoletes(sources));
-        let to_it = obsoletes.get(target.name()).into_iter().flatten();
-        let hits = to_it.filter(|(_, package, wanted)| {
-            let allows = |wanted: &Constraint<'_>| wanted.allows(Family::Rpm, target.version());
-            package.name() != target.name() && wanted.as_ref().is_none_or(allows)
-        });
-        let mut found: Vec<_> = hits
-            .map(|(source, package, _)| (*source, *package))
-            .collect();
-        found.sort_by(|(_, a), (_, b)| {
-            let by_name = a.name().cmp(b.name());
-            by_name.then_with(|| policy::preference(Family::Rpm, a, b))
-        });
-        found
-    }
-}
-
-/// Everything that is obsoleted by name. One pass over the relations, where an update asks for every installed package.
-fn obsoletes<'a>(sources: &[Source<'a>]) -> Obsoletes<'a> {
-    let mut found = Obsoletes::new();
-    for (number, source) in sources.iter().enumerate() {
-        for (package, clause) in source.index.with_relation(RelationKind::Obsoletes) {
-            if let Some(Expression::Atom(atom)) = clause.expression() {
-                let entry = (number, package, atom.constraint);
-                found.entry(atom.name).or_default().push(entry);
+        for group in pool.preferred_obsoleters(best) {
+            if !found.contains(&group) {
+                found.push(group);
             }
         }
     }

@@ -28,6 +28,10 @@ pub struct Release {
     pub date: i64,
     /// `Valid-Until` in the same unit.
     pub valid_until: Option<i64>,
+    /// `NotAutomatic: yes`.
+    pub not_automatic: bool,
+    /// `ButAutomaticUpgrades: yes`, which only means something beside the former.
+    pub but_automatic_upgrades: bool,
     /// `Acquire-By-Hash: yes`.
     pub acquire_by_hash: bool,
     /// `No-Support-for-Architecture-all`: which indexes have no file of their own for `all`, `Packages` for Debian.
@@ -38,6 +42,31 @@ pub struct Release {
     pub components: Vec<String>,
     /// The `SHA256` table: path below the `Release` file → digest and size in bytes.
     pub files: BTreeMap<String, (Digest, u64)>,
+}
+
+/// How willingly packages of a repository are taken where another has the same name, the least first: apt's default
+/// priorities, `apt_preferences(5)`.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Automatic {
+    /// 1: only what nothing else has, and what is asked for by version or repository: `experimental`.
+    Never,
+    /// 100: also newer versions of what came from here: `trixie-backports`.
+    Upgrades,
+    /// 500.
+    #[default]
+    Always,
 }
 
 /// Why a text is no usable `Release` file.
@@ -134,6 +163,15 @@ impl Release {
         Ok(release)
     }
 
+    /// How willingly packages of this suite are taken.
+    pub const fn automatic(&self) -> Automatic {
+        match (self.not_automatic, self.but_automatic_upgrades) {
+            (false, _) => Automatic::Always,
+            (true, true) => Automatic::Upgrades,
+            (true, false) => Automatic::Never,
+        }
+    }
+
     /// Takes over one field; `false` for an unknown one.
     fn take(&mut self, name: &str, field: Field<'_>) -> Result<bool, ReleaseError> {
         let text = || match line(field.value) {
@@ -153,6 +191,10 @@ impl Release {
             "version" => self.version = text()?,
             "date" => self.date = read_date("Date", field.value)?,
             "valid-until" => self.valid_until = Some(read_date("Valid-Until", field.value)?),
+            "notautomatic" => self.not_automatic = field.value.eq_ignore_ascii_case("yes"),
+            "butautomaticupgrades" => {
+                self.but_automatic_upgrades = field.value.eq_ignore_ascii_case("yes");
+            }
             "acquire-by-hash" => self.acquire_by_hash = field.value.eq_ignore_ascii_case("yes"),
             "no-support-for-architecture-all" => self.no_separate_all = words()?,
             "architectures" => self.architectures = words()?,

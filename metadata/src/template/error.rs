@@ -61,6 +61,9 @@ pub enum TemplateError {
         /// The OS template.
         base: String,
     },
+    /// No shipped template is of the distribution that a new one is of.
+    #[error("no shipped template is of `{0}`, so that a new one could start from it")]
+    NoOrigin(String),
     /// A new template's name does not follow `os-version-arch[-set]` with a known architecture.
     #[error(
         "`{0}` names no template to make: write `OS-VERSION-ARCH`, with `-SET` or `/APPLICATION` after it if wanted"

@@ -1,33 +1,14 @@
 //! `new-template`: the files of a template that builds as it is, for a person to go on from.
 //!
-//! A base OS template starts as the shipped minimal one of its flavour; a set or an application on an OS template that
+//! A base OS template starts as the shipped minimal one that is nearest to it; a set or an application on an OS template that
 //! exists starts with a package list of its own.
 
 use super::area::TemplateArea;
 use super::error::TemplateError;
 use super::location::{DEFAULT_SET, TemplateLocation};
-use super::shipped;
-use crate::{Family, TemplateName, durable};
+use super::origin::Origin;
+use crate::{TemplateName, durable};
 use std::path::PathBuf;
-
-/// Which distribution a new base OS template starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavour {
-    /// Packages, repositories and keys of Debian; the suite follows the version, 13 if it is not one we know.
-    Debian,
-    /// Packages, repositories and keys of CentOS 7.
-    Centos,
-}
-
-impl Flavour {
-    /// The usual flavour of a package family.
-    pub const fn of(family: Family) -> Self {
-        match family {
-            Family::Deb => Self::Debian,
-            Family::Rpm => Self::Centos,
-        }
-    }
-}
 
 /// What to make.
 #[derive(Debug, Clone)]
@@ -35,8 +16,8 @@ pub struct Skeleton {
     /// The name of the template to be: a new base (`my-1-x86_64`), a set (`debian-13-x86_64-web`) or an application
     /// (`debian-13-x86_64/nginx`) of one that exists.
     pub name: TemplateName,
-    /// Where a new base starts from.
-    pub flavour: Flavour,
+    /// The distribution that a new base starts from, where it is not its own.
+    pub like: Option<String>,
 }
 
 /// Architectures a new name may hold, in the spelling of templates.
@@ -48,13 +29,13 @@ impl TemplateArea {
     ///
     /// # Errors
     /// [`TemplateError::Exists`], [`TemplateError::NewName`], [`TemplateError::NotFound`] where a set or application
-    /// has no OS template to belong to, [`TemplateError::File`] where a file cannot be written.
+    /// has no OS template to belong to, [`TemplateError::NoOrigin`] for a base with nothing to start from,
+    /// [`TemplateError::File`] where a file cannot be written.
     pub fn write_skeleton(&self, skeleton: &Skeleton) -> Result<PathBuf, TemplateError> {
         let (location, directory) = self.new_place(skeleton)?;
-        let files = if location.is_base() {
-            base_files(skeleton.flavour, location.version())
-        } else {
-            part_files(&location)
+        let files = match origin(skeleton, &location)? {
+            Some(origin) => base_files(origin),
+            None => part_files(&location),
         };
         durable::create_directories(&directory, 0o755)?;
         durable::sync_parent(&directory)?;
@@ -64,12 +45,17 @@ impl TemplateArea {
         Ok(directory)
     }
 
-    /// Where [`Self::write_skeleton`] would write; nothing is written.
+    /// Where [`Self::write_skeleton`] would write, and the shipped template that a new base starts from; nothing is
+    /// written.
     ///
     /// # Errors
     /// As that of a name which means no new template.
-    pub fn skeleton_directory(&self, skeleton: &Skeleton) -> Result<PathBuf, TemplateError> {
-        Ok(self.new_place(skeleton)?.1)
+    pub fn skeleton_plan(
+        &self,
+        skeleton: &Skeleton,
+    ) -> Result<(PathBuf, Option<Origin>), TemplateError> {
+        let (location, directory) = self.new_place(skeleton)?;
+        Ok((directory, origin(skeleton, &location)?))
     }
 
     fn new_place(&self, skeleton: &Skeleton) -> Result<(TemplateLocation, PathBuf), TemplateError> {
@@ -108,29 +94,38 @@ impl TemplateArea {
     }
 }
 
+/// What a new template starts from; `None` for a part of an OS template that exists. A version counts only within its own
+/// distribution.
+fn origin(
+    skeleton: &Skeleton,
+    location: &TemplateLocation,
+) -> Result<Option<Origin>, TemplateError> {
+    if !location.is_base() {
+        return Ok(None);
+    }
+    let os = skeleton.like.as_deref().unwrap_or_else(|| location.os());
+    let origin = if os == location.os() {
+        Origin::nearest(os, location.version())
+    } else {
+        Origin::newest(os)
+    };
+    let none = || TemplateError::NoOrigin(os.to_owned());
+    origin.ok_or_else(none).map(Some)
+}
+
 /// The files of a base OS template: what the shipped one says, with the package list of its minimal set.
-fn base_files(flavour: Flavour, version: &str) -> Vec<(&'static str, String)> {
-    let (top, title) = match (flavour, version) {
-        (Flavour::Debian, "12") => ("debian/12/x86_64/config/os", "Debian 12"),
-        (Flavour::Debian, _) => ("debian/13/x86_64/config/os", "Debian 13"),
-        (Flavour::Centos, _) => ("centos/7/x86_64/config/os", "CentOS 7"),
-    };
-    let content = |set: &str, name: &str| {
-        let path = format!("{top}/{set}/{name}");
-        shipped::file(&path).unwrap_or_default().to_owned()
-    };
-    let mut files: Vec<(&'static str, String)> =
-        ["package_manager", "distribution", "repositories", "keys"]
-            .into_iter()
-            .map(|name| (name, content(DEFAULT_SET, name)))
-            .collect();
+fn base_files(origin: Origin) -> Vec<(&'static str, String)> {
+    let shipped = origin.files();
+    let mut files: Vec<(&'static str, String)> = shipped
+        .map(|(name, content)| (name, content.to_owned()))
+        .collect();
     files.push((
         "summary",
-        format!("Made from {title}: say here what it is\n"),
+        format!("Made from {origin}: say here what it is\n"),
     ));
     let packages = format!(
         "# Package names, many per line; dependencies are found. Add yours below.\n{}",
-        content("minimal", "packages")
+        origin.packages()
     );
     files.push(("packages", packages));
     files
@@ -165,16 +160,16 @@ mod tests {
     fn a_skeleton_of_every_kind_is_a_template_that_loads() {
         let directory = tempfile::tempdir().unwrap();
         let area = TemplateArea::new(directory.path());
-        for (name, flavour, packages, repositories) in [
-            ("my-os-1-x86_64", Flavour::Debian, "apt", 3),
-            ("other-7-x86_64", Flavour::Centos, "bash", 3),
-            ("my-os-1-x86_64-web-server", Flavour::Debian, "bash", 3),
-            ("my-os-1-x86_64/nginx", Flavour::Debian, "nginx", 0),
+        for (name, like, packages, repositories) in [
+            ("my-os-1-x86_64", Some("debian"), "apt", 3),
+            ("other-7-x86_64", Some("centos"), "bash", 3),
+            ("my-os-1-x86_64-web-server", None, "bash", 3),
+            ("my-os-1-x86_64/nginx", None, "nginx", 0),
         ] {
             let name: TemplateName = name.parse().unwrap();
             let skeleton = Skeleton {
                 name: name.clone(),
-                flavour,
+                like: like.map(str::to_owned),
             };
             area.write_skeleton(&skeleton).unwrap();
             let template = area.load(&name, &UrlMap::shipped()).unwrap();
@@ -202,10 +197,16 @@ mod tests {
         ] {
             let skeleton = Skeleton {
                 name: name.parse().unwrap(),
-                flavour: Flavour::Debian,
+                like: Some("debian".to_owned()),
             };
             assert!(area.write_skeleton(&skeleton).is_err(), "{name}");
         }
+        let unknown = Skeleton {
+            name: "plan-9-x86_64".parse().unwrap(),
+            like: None,
+        };
+        let error = area.write_skeleton(&unknown).unwrap_err();
+        assert!(matches!(error, TemplateError::NoOrigin(os) if os == "plan"));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

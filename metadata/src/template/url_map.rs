@@ -174,11 +174,25 @@ fn parse_line(line: Line<'_>) -> Result<(String, String), LineProblem> {
     Ok((token.to_owned(), url.to_owned()))
 }
 
-/// Suites from which a mirror with an unusual path is known to serve Debian.
-const DEBIAN_SUITES: [&str; 5] = ["bookworm", "trixie", "forky", "sid", "stable"];
+/// Suites by which a mirror is known to serve Debian.
+const DEBIAN_SUITES: [&str; 12] = [
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+    "unstable",
+    "testing",
+    "stable",
+    "oldstable",
+    "oldoldstable",
+    "experimental",
+];
 
 /// What the host's own apt sources say about the tokens: from (URI, suite) of each source, the token and its server.
-/// A URI whose last component is `debian`, `debian-security` or `ubuntu` names its server; another one that offers a
+/// A URI whose last component is `debian`, `debian-security` or `ubuntu` names its server, if the suite is one of the
+/// distribution and not of a vendor who adds to it (`.../stable/deb/debian any-version`, a PPA); another one that offers a
 /// suite of Debian stands for the token with its path, `$DEB_SERVER/debian`. The first source of a kind counts;
 /// everything but `http` and `https` is passed over: what lies on this node is not what templates
 /// of other nodes mean.
@@ -199,6 +213,14 @@ pub fn host_tokens<'a>(
         ];
         let server = known.iter().find_map(|(end, token)| {
             let server = uri.strip_suffix(end)?;
+            let of_a_vendor = if *end == "/ubuntu" {
+                uri.contains("://ppa.")
+            } else {
+                !is_of_debian(suite)
+            };
+            if of_a_vendor {
+                return None;
+            }
             Some(((*token).to_owned(), server.to_owned()))
         });
         let found = server.or_else(|| unusual(uri, suite));
@@ -215,9 +237,13 @@ pub fn host_tokens<'a>(
     tokens
 }
 
-fn unusual(uri: &str, suite: &str) -> Option<(String, String)> {
+fn is_of_debian(suite: &str) -> bool {
     let release = suite.split(['-', '/']).next().unwrap_or_default();
-    if !DEBIAN_SUITES.contains(&release) {
+    DEBIAN_SUITES.contains(&release)
+}
+
+fn unusual(uri: &str, suite: &str) -> Option<(String, String)> {
+    if !is_of_debian(suite) {
         return None;
     }
     let security = suite.contains("security");
@@ -337,6 +363,14 @@ mod tests {
             ("http://later.example/debian", "trixie"),
             ("mirror+file:///etc/apt/mirrors.list", "trixie"),
         ]);
+        // Vendors whose files come first, and whose paths end as the distribution's.
+        let vendors = host(&[
+            ("https://vendor.example/stable/deb/debian", "any-version"),
+            ("https://ppa.example/them/ppa/ubuntu", "noble"),
+            ("http://mirror.example/ubuntu", "noble"),
+        ]);
+        assert_eq!(vendors["$UBU_SERVER"], "http://mirror.example");
+        assert!(!vendors.contains_key("$DEB_SERVER"), "{vendors:?}");
         let line = |map: &UrlMap, line: &str| map.apply(line);
         let shipped = UrlMap::shipped().with_host_defaults(&sources);
         assert_eq!(

@@ -27,6 +27,19 @@ pub fn compare(left: &str, right: &str) -> Ordering {
         })
 }
 
+/// As [`compare`], but a side without a release comes before every release of the same version: a total order, to sort by.
+///
+/// ```
+/// use std::cmp::Ordering;
+/// use vzpkg_metadata::version::evr::compare_strictly;
+/// assert_eq!(compare_strictly("1.0", "1.0-5"), Ordering::Less);
+/// assert_eq!(compare_strictly("1:1.0-5", "1:1.0-5"), Ordering::Equal);
+/// ```
+pub fn compare_strictly(left: &str, right: &str) -> Ordering {
+    let release = |text| split_release(split_epoch(text).1).1.is_some();
+    compare(left, right).then_with(|| release(left).cmp(&release(right)))
+}
+
 /// Splits `version-release` at the last dash.
 fn split_release(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once('-') {

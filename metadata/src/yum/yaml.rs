@@ -10,6 +10,9 @@ const DEPTH: usize = 32;
 /// Values of one document. The largest module of EL 8 has 3,000.
 const VALUES: usize = 1_000_000;
 
+/// Pairs of one map, whose keys are compared with each other. The largest map of EL 8 has a few hundred.
+const PAIRS: usize = 10_000;
+
 /// Why a text is not the YAML we take.
 #[derive(Debug, thiserror::Error)]
 pub enum YamlError {
@@ -165,6 +168,9 @@ impl Open {
                         let key = String::new();
                         return Err(YamlError::Key { key, line });
                     };
+                    if pairs.len() >= PAIRS {
+                        return Err(YamlError::TooMany { line });
+                    }
                     if pairs.iter().any(|(known, _)| *known == text) {
                         let key = excerpt(&text);
                         return Err(YamlError::Key { key, line });

@@ -32,11 +32,7 @@ impl Pool<'_> {
 
     /// `(a if b else c)` is "b implies a" and "b or c".
     fn need_if(&mut self, whole: &Expression<'_>, branches: &Branches<'_>, rules: &mut Rules) {
-        if let Some(condition) = self.condition_of(&branches.condition) {
-            let groups = self.groups(&branches.then);
-            let need = self.conditional(condition, groups, whole);
-            rules.needs.push(need);
-        }
+        self.imply(whole, &branches.condition, &branches.then, rules);
         if let Some(otherwise) = &branches.otherwise {
             let mut groups = self.groups(&branches.condition);
             groups.extend(self.groups(otherwise));
@@ -108,7 +104,7 @@ impl Pool<'_> {
         }
     }
 
-    /// The condition that `expression` holds; `None` if it never can.
+    /// The condition that `expression`, which [`is_of_sets`], holds; `None` if it never can.
     fn condition_of(&mut self, expression: &Expression<'_>) -> Option<ConditionId> {
         if let Expression::And(parts) = expression {
             let mut all = None;
@@ -170,13 +166,11 @@ impl Pool<'_> {
                 };
                 let mut inner = Rules::default();
                 self.forbid(last, own, &mut inner);
-                let condition = self.condition_of(&Expression::And(before.to_vec()));
-                let group = self.wrap(expression, inner);
-                if let Some(condition) = condition {
-                    rules
-                        .needs
-                        .push(self.conditional(condition, vec![group], expression));
-                }
+                let before = Expression::And(before.to_vec());
+                let need = self.where_holds(&before, expression, |pool| {
+                    vec![pool.wrap(expression, inner)]
+                });
+                rules.needs.extend(need);
             }
             // Not (a and not b): where a is, b is. With `else c` also not (b and c).
             Expression::Unless(branches) => {
@@ -213,12 +207,31 @@ impl Pool<'_> {
         then: &Expression<'_>,
         rules: &mut Rules,
     ) {
-        let condition = self.condition_of(when);
-        let groups = self.groups(then);
-        if let Some(condition) = condition {
-            let need = self.conditional(condition, groups, whole);
-            rules.needs.push(need);
+        let need = self.where_holds(when, whole, |pool| pool.groups(then));
+        rules.needs.extend(need);
+    }
+
+    /// One of `choices`, where `when` holds; nothing if that never can be.
+    fn where_holds(
+        &mut self,
+        when: &Expression<'_>,
+        whole: &Expression<'_>,
+        choices: impl FnOnce(&mut Self) -> Vec<Group>,
+    ) -> Option<Need> {
+        if is_of_sets(when) {
+            let condition = self.condition_of(when)?;
+            let groups = choices(self);
+            return Some(self.conditional(condition, groups, whole));
         }
+        // What itself holds `if` or `unless` is no condition that the solver knows: "not `when`, or one of `choices`".
+        let mut not = Rules::default();
+        self.forbid(when, Name(0), &mut not);
+        let mut groups = vec![self.wrap(whole, not)];
+        groups.extend(choices(self));
+        Some(Need {
+            requirement: self.requirement(&groups),
+            condition: None,
+        })
     }
 
     /// One of `groups`, where `condition` holds. Without conditional requirements it is "not `condition`, or one of
@@ -285,6 +298,15 @@ impl Pool<'_> {
                 rules.forbids.push(set);
             }
         }
+    }
+}
+
+/// Whether it holds nothing but sets of packages, joined by `and` and `or`.
+fn is_of_sets(expression: &Expression<'_>) -> bool {
+    match expression {
+        Expression::And(parts) | Expression::Or(parts) => parts.iter().all(is_of_sets),
+        Expression::Atom(_) | Expression::With(_) | Expression::Without(_) => true,
+        Expression::If(_) | Expression::Unless(_) => false,
     }
 }
 

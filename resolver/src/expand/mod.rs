@@ -115,7 +115,7 @@ impl<'a> Pool<'a> {
             let set = self.set(set);
             let installed = set.members.iter().any(|&one| self.is_installed(one));
             let hinted = hints.contains(&set.name) || self.enhances(&set.members, package);
-            (!installed, !hinted)
+            (!installed, self.priority_of(&set.members), !hinted)
         });
         Need {
             requirement: self.intern_union(sets),

@@ -1,13 +1,17 @@
 //! Who is meant by a name: the packages that have it or provide it, those preferred first.
+//!
+//! rpm: as libsolv decides, what is installed comes first, then the repository of the best priority; only then the name, the
+//! architecture and the provided version count.
 
 use super::expression::filter;
 use crate::policy;
 use crate::pool::{Group, Pool, Solvable};
 use std::cmp::Ordering;
+use vzpkg_metadata::Family;
 use vzpkg_metadata::dependency::{Atom, Constraint, Expression};
 use vzpkg_metadata::index::IndexedPackage;
 use vzpkg_metadata::package::RelationKind;
-use vzpkg_metadata::{Family, version};
+use vzpkg_metadata::version::evr;
 
 impl<'a> Pool<'a> {
     /// The packages that satisfy an atom and may be chosen; if none may, those that may not, so that it can be said why.
@@ -32,8 +36,38 @@ impl<'a> Pool<'a> {
         groups
     }
 
+    /// As [`Self::providers`] of a name that was asked for: the packages that have it come before those that provide it,
+    /// whatever the priorities of their repositories.
+    pub(crate) fn named_or_providing(&mut self, name: &str) -> Vec<Group> {
+        let mut groups = self.providers(&Atom::named(name));
+        groups.sort_by_key(|group| !self.stays_in_front(group, name));
+        groups
+    }
+
+    /// Whether it has the name, or is installed.
+    fn stays_in_front(&self, group: &Group, name: &str) -> bool {
+        let first = group.members.first().copied();
+        let package = first.and_then(|one| self.package(one));
+        package.is_some_and(|package| package.name() == name) || self.has_installed(group)
+    }
+
+    fn has_installed(&self, group: &Group) -> bool {
+        group.members.iter().any(|&one| self.is_installed(one))
+    }
+
+    /// rpm: the best priority of a repository that some of `members` are from; 0 where that does not count.
+    pub(crate) fn priority_of(&self, members: &[Solvable]) -> i32 {
+        if self.family != Family::Rpm || members.iter().any(|&one| self.is_installed(one)) {
+            return 0;
+        }
+        let priorities = members
+            .iter()
+            .filter_map(|&one| self.repository_priority(one));
+        priorities.min().unwrap_or_default()
+    }
+
     /// rpm: among packages that provide a name in different versions, the highest first. Those that have the name, and
-    /// what is installed, stay in front.
+    /// what is installed, stay in front; so does what a repository of a better priority has.
     fn order_by_provided_version(&self, groups: &mut [Group], atom: &Atom<'_>) {
         let provided = |group: &Group| {
             let package = self.package(*group.members.first()?)?;
@@ -49,19 +83,19 @@ impl<'a> Pool<'a> {
             }
             best
         };
-        let stays = |group: &Group| {
-            let first = group.members.first().copied();
-            let named = first.and_then(|one| self.package(one));
-            named.is_some_and(|package| package.name() == atom.name)
-                || group.members.iter().any(|&one| self.is_installed(one))
+        let priorities = groups.iter().filter(|group| !self.has_installed(group));
+        let best = priorities
+            .map(|group| self.priority_of(&group.members))
+            .min();
+        let priority = |group: &Group| {
+            let of_repository =
+                (!self.has_installed(group)).then(|| self.priority_of(&group.members));
+            of_repository.or(best)
         };
+        let stays = |group: &Group| self.stays_in_front(group, atom.name);
         let foreign = |group: &Group| {
-            let first = group.members.first().copied();
-            let package = first.and_then(|one| self.package(one));
-            package.is_some_and(|package| {
-                let class = policy::arch_class(self.family, &self.arch, package.arch());
-                class != Some("")
-            })
+            let first = group.members.first();
+            first.is_some_and(|&one| !self.is_native(one))
         };
         groups.sort_by(|a, b| {
             let by_version = match (provided(a), provided(b)) {
@@ -69,16 +103,19 @@ impl<'a> Pool<'a> {
                 (a, b) => b.is_some().cmp(&a.is_some()),
             };
             let by_arch = foreign(a).cmp(&foreign(b));
-            stays(b).cmp(&stays(a)).then(by_arch).then(by_version)
+            let by_priority = priority(a).cmp(&priority(b));
+            let in_front = stays(b).cmp(&stays(a));
+            by_priority.then(in_front).then(by_arch).then(by_version)
         });
     }
 
-    /// Preferred first: what is installed, the real name, then as the family ranks providers.
+    /// Preferred first: what is installed, for rpm the best priority, the real name, then as the family ranks providers.
     fn order(&self, groups: &mut [Group], wanted: &str) {
         groups.sort_by_cached_key(|group| {
             let best = group.members.first();
             let package = best.and_then(|&one| self.package(one));
-            let installed = group.members.iter().any(|&one| self.is_installed(one));
+            let installed = self.has_installed(group);
+            let priority = self.priority_of(&group.members);
             let named = package.is_some_and(|package| package.name() == wanted);
             let deb = package
                 .filter(|_| self.family == Family::Deb)
@@ -89,7 +126,7 @@ impl<'a> Pool<'a> {
                     let entry = self.entry(group.name);
                     policy::rpm::provider_rank(&package, entry.usable.first() == best)
                 });
-            (!installed, !named, deb, rpm)
+            (!installed, priority, !named, deb, rpm)
         });
     }
 
@@ -156,7 +193,7 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Which of two ranges of versions reaches higher.
+/// Which of two ranges of versions reaches higher: a total order.
 fn reach(a: &Constraint<'_>, b: &Constraint<'_>) -> Ordering {
-    version::evr::compare(a.version, b.version).then_with(|| a.comparison.cmp(&b.comparison))
+    evr::compare_strictly(a.version, b.version).then_with(|| a.comparison.cmp(&b.comparison))
 }

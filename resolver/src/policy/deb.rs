@@ -3,11 +3,14 @@
 use super::{Candidate, Exclusion, Pin};
 use crate::pool::{Solvable, Source};
 use vzpkg_metadata::Arch;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::dependency::Qualifier;
 use vzpkg_metadata::index::IndexedPackage;
 use vzpkg_metadata::package::{MultiArch, Priority};
 
-/// Leaves the candidate version and the installed one in `usable`; the rest is excluded with a reason.
+/// Leaves the candidate version and the installed one in `usable`; the rest is excluded with a reason. The candidate is the
+/// highest version of the repositories that are taken from most willingly; what is installed counts as if it were to be had
+/// from one that only brings upgrades (`apt_preferences(5)`).
 pub(super) fn keep_candidate(
     usable: &mut Vec<Candidate<'_>>,
     excluded: &mut Vec<(Solvable, Exclusion)>,
@@ -15,15 +18,20 @@ pub(super) fn keep_candidate(
     pin: Option<&Pin>,
     sources: &[Source<'_>],
 ) {
-    let pinned = |&(_, source, package): &Candidate<'_>| match pin {
-        None => true,
-        Some(Pin::Version(version)) => package.version() == version,
-        Some(Pin::Repository(id)) => {
-            let repository = sources[source].repository;
-            repository.is_some_and(|repository| repository.id.as_str() == id)
-        }
+    let pinned = |&&one: &&Candidate<'_>| pin.is_none_or(|pin| pin.names(one, sources));
+    let willingness = |&&(solvable, source, _): &&Candidate<'_>| {
+        let offered = sources[source].repository.map(|of| of.automatic);
+        let here = (Some(solvable) == installed).then_some(Automatic::Upgrades);
+        offered.max(here)
     };
-    let Some(&(candidate, _, package)) = usable.iter().find(|&one| pinned(one)) else {
+    // The first of the best: they are in the order of their versions.
+    let best = usable
+        .iter()
+        .filter(pinned)
+        .map(|one| willingness(&one))
+        .max();
+    let mut pinned = usable.iter().filter(pinned);
+    let Some(&(candidate, _, package)) = pinned.find(|one| Some(willingness(one)) == best) else {
         return;
     };
     let version = package.version().to_owned();

@@ -62,6 +62,23 @@ pub(crate) enum Pin {
     Repository(String),
 }
 
+impl Pin {
+    /// Whether it asks for this candidate of its name.
+    pub(crate) fn names(
+        &self,
+        (_, source, package): Candidate<'_>,
+        sources: &[Source<'_>],
+    ) -> bool {
+        match self {
+            Self::Version(version) => package.version() == version,
+            Self::Repository(id) => {
+                let repository = sources[source].repository;
+                repository.is_some_and(|repository| repository.id.as_str() == id)
+            }
+        }
+    }
+}
+
 /// What the request says about versions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rulebook {
@@ -111,32 +128,32 @@ impl Rulebook {
         let pin = self.pins.get(&label);
         let mut usable: Vec<Candidate<'_>> = Vec::new();
         let mut excluded = Vec::new();
-        // What module streams hide does not hide anything itself.
+        let barred: Vec<Option<Exclusion>> = candidates
+            .iter()
+            .map(|candidate| self.barred(candidate, installed_version, sources))
+            .collect();
+        // What may not be chosen itself hides nothing.
         let best_priority = candidates
             .iter()
-            .filter_map(|(_, source, package)| {
-                let repository = sources[*source].repository?;
-                let hidden = rpm::hidden(&self.modules, repository, package);
-                hidden.is_none().then_some(repository)
-            })
+            .zip(&barred)
+            .filter(|(_, barred)| barred.is_none())
+            .filter_map(|((_, source, _), _)| sources[*source].repository)
             .min_by_key(|repository| repository.priority);
-        for &(solvable, source, package) in candidates {
+        for (&candidate, barred) in candidates.iter().zip(barred) {
+            let (solvable, source, package) = candidate;
             let is_fixed = self.fixed.get(package.name()).map(String::as_str);
             if Some(solvable) == installed || is_fixed == Some(package.version()) {
-                usable.push((solvable, source, package));
+                usable.push(candidate);
                 continue;
             }
             let repository = sources[source].repository;
-            let exclusion = self
-                .by_name(&package, installed_version)
-                .or_else(|| {
-                    let by_repository = &repository?.excludes;
-                    let pattern = by_repository.iter().find(|it| means(it, &package));
-                    pattern.map(|pattern| Exclusion::Glob(pattern.clone()))
-                })
-                .or_else(|| rpm::hidden(&self.modules, repository?, &package))
+            let exclusion = barred
                 .or_else(|| {
                     let this = repository?;
+                    // Who names a version or a repository has chosen.
+                    if pin.is_some_and(|pin| pin.names(candidate, sources)) {
+                        return None;
+                    }
                     let best = best_priority.filter(|best| best.priority < this.priority)?;
                     Some(Exclusion::Priority(best.id.to_string()))
                 })
@@ -148,7 +165,7 @@ impl Rulebook {
                 });
             match exclusion {
                 Some(exclusion) => excluded.push((solvable, exclusion)),
-                None => usable.push((solvable, source, package)),
+                None => usable.push(candidate),
             }
         }
         if family == Family::Deb && !self.any_version {
@@ -203,6 +220,28 @@ impl Rulebook {
         });
     }
 
+    /// Why a candidate may not be chosen whatever else there is of its name.
+    fn barred(
+        &self,
+        (_, source, package): &Candidate<'_>,
+        installed: Option<&str>,
+        sources: &[Source<'_>],
+    ) -> Option<Exclusion> {
+        let repository = sources[*source].repository;
+        self.by_name(package, installed)
+            .or_else(|| {
+                let by_repository = &repository?.excludes;
+                let pattern = by_repository.iter().find(|it| means(it, package));
+                pattern.map(|pattern| Exclusion::Glob(pattern.clone()))
+            })
+            .or_else(|| rpm::hidden(&self.modules, repository?, package))
+    }
+
+    /// Whether what is installed under this name must not change.
+    pub(crate) fn is_held(&self, name: &str) -> bool {
+        self.holds.iter().any(|glob| glob::matches(glob, name))
+    }
+
     fn by_name(&self, package: &IndexedPackage<'_>, installed: Option<&str>) -> Option<Exclusion> {
         let name = package.name();
         let pattern = self.excludes.iter().find(|it| means(it, package));
@@ -212,15 +251,15 @@ impl Rulebook {
         if let Some(version) = self.fixed.get(name) {
             return Some(Exclusion::Held(version.clone()));
         }
-        let held = self.holds.iter().any(|glob| glob::matches(glob, name));
         installed
-            .filter(|_| held)
+            .filter(|_| self.is_held(name))
             .map(|version| Exclusion::Held(version.to_owned()))
     }
 }
 
 /// Whether a pattern means a package: as a glob over its name, over its name and architecture, or over all of its
-/// `name-version-release.arch`, with the epoch or without and with the architecture or without.
+/// `name-version-release.arch`, with the epoch (before the version or before the name) or without and with the
+/// architecture or without.
 pub(crate) fn means(pattern: &str, package: &IndexedPackage<'_>) -> bool {
     let name = package.name();
     if glob::matches(pattern, name) {
@@ -230,13 +269,15 @@ pub(crate) fn means(pattern: &str, package: &IndexedPackage<'_>) -> bool {
         return false;
     }
     let (version, arch) = (package.version(), package.arch());
-    let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let (epoch, without_epoch) = version.split_once(':').unwrap_or(("0", version));
     let forms = [
         format!("{name}.{arch}"),
         format!("{name}-{version}"),
         format!("{name}-{version}.{arch}"),
         format!("{name}-{without_epoch}"),
         format!("{name}-{without_epoch}.{arch}"),
+        format!("{epoch}:{name}-{without_epoch}"),
+        format!("{epoch}:{name}-{without_epoch}.{arch}"),
     ];
     forms.iter().any(|form| glob::matches(pattern, form))
 }

@@ -1,10 +1,12 @@
 //! As dnf decides: which foreign architectures run here, which provider is preferred, what module streams hide.
 
-use super::Exclusion;
+use super::{Candidate, Exclusion};
+use crate::pool::Solvable;
 use crate::request::Repository;
 use vzpkg_metadata::dependency::Expression;
 use vzpkg_metadata::index::IndexedPackage;
 use vzpkg_metadata::package::RelationKind;
+use vzpkg_metadata::version::evr;
 use vzpkg_metadata::yum::module_filter::ModuleFilter;
 
 /// Whether packages of `arch` run on a `native` machine beside its own (rpm's arch compatibility).
@@ -16,6 +18,24 @@ pub(super) fn is_compatible(native: &str, arch: &str) -> bool {
         ),
         "i686" => matches!(arch, "i586" | "i486" | "i386"),
         _ => false,
+    }
+}
+
+/// Puts what is installed before what has the same name, version and architecture in other bytes (signed or built again),
+/// of candidates that are sorted by preference: rpm refuses to install such a package, dnf finds nothing to do.
+pub(crate) fn installed_first(candidates: &mut [Candidate<'_>], installed: Option<Solvable>) {
+    let at = candidates
+        .iter()
+        .position(|(solvable, ..)| Some(*solvable) == installed);
+    let Some((at, (.., present))) = at.and_then(|at| Some((at, candidates.get(at)?))) else {
+        return;
+    };
+    let same = |(.., other): &Candidate<'_>| {
+        other.arch() == present.arch() && evr::compare(other.version(), present.version()).is_eq()
+    };
+    let first = candidates.iter().position(same).unwrap_or(at);
+    if let Some(equals) = candidates.get_mut(first..=at) {
+        equals.rotate_right(1);
     }
 }
 

@@ -41,24 +41,23 @@ fn clause(family: Family) -> BoxedStrategy<String> {
             .boxed(),
         Family::Rpm => {
             let rich = (
-                prop::sample::select(vec!["and", "or", "if", "with", "without"]),
+                prop::sample::select(vec!["and", "or", "if", "unless", "with", "without"]),
                 atom(family),
                 atom(family),
             )
                 .prop_map(|(operator, left, right)| format!("({left} {operator} {right})"))
                 .boxed();
             let nested = (
-                prop::sample::select(vec!["and", "or", "if"]),
+                prop::sample::select(vec!["and", "or", "if", "unless"]),
                 atom(family),
                 rich.clone(),
                 any::<bool>(),
             )
                 .prop_map(|(operator, left, right, turned)| {
-                    let plain = right.contains(" and ") || right.contains(" or ");
-                    match (turned, operator) {
-                        (true, "if") if plain => format!("({left} if {right})"),
-                        (_, "if") => format!("({right} if {left})"),
-                        _ => format!("({left} {operator} {right})"),
+                    if turned {
+                        format!("({left} {operator} {right})")
+                    } else {
+                        format!("({right} {operator} {left})")
                     }
                 });
             prop_oneof![5 => one, 2 => rich, 1 => nested].boxed()
@@ -126,6 +125,7 @@ fn universe(family: Family) -> impl Strategy<Value = Universe> {
             repositories: vec![("main".to_owned(), 99, all)],
             repository_excludes: BTreeMap::new(),
             hotfixes: BTreeSet::new(),
+            automatic: BTreeMap::new(),
             installed: Vec::new(),
             request: Request {
                 install: wanted.into_iter().map(str::to_owned).collect(),
@@ -194,7 +194,14 @@ fn holds(family: Family, chosen: &[&Package], expression: &Expression<'_>) -> bo
                 otherwise.is_none_or(|part| holds(family, chosen, part))
             }
         }
-        Expression::Unless(_) => panic!("not generated"),
+        Expression::Unless(branches) => {
+            if holds(family, chosen, &branches.condition) {
+                let otherwise = branches.otherwise.as_ref();
+                otherwise.is_some_and(|part| holds(family, chosen, part))
+            } else {
+                holds(family, chosen, &branches.then)
+            }
+        }
         set => chosen.iter().any(|package| selects(family, package, set)),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::transaction::{Action, Transaction};
@@ -75,6 +76,7 @@ fn solved(bytes: &[u8], installed: Option<&Installed<'_>>, request: &Request) ->
         priority: 99,
         excludes: Vec::new(),
         hotfixes: false,
+        automatic: Automatic::Always,
     };
     match resolve(Family::Rpm, &arch, &[repository], installed, request).unwrap() {
         Solve::Solved(transaction) => transaction,

@@ -8,6 +8,7 @@
 mod brute_force;
 mod cases;
 mod fixture_centos;
+mod hostile;
 mod libsolv;
 mod network_apt;
 mod stream9;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes, IndexedPackage};
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::transaction::{Action, Transaction};
@@ -106,6 +107,7 @@ impl Suite {
             priority: 99,
             excludes: Vec::new(),
             hotfixes: false,
+            automatic: Automatic::Always,
         }
     }
 

@@ -13,6 +13,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::yum::comps::{self, Comps};
 use vzpkg_metadata::yum::module_filter::ModuleRequest;
@@ -207,6 +208,7 @@ impl Universe {
                 priority: 99,
                 excludes: Vec::new(),
                 hotfixes: false,
+                automatic: Automatic::Always,
             })
             .collect();
         match resolve(Family::Rpm, &arch, &repositories, None, &request).unwrap() {

@@ -5,6 +5,7 @@
 //! repo main 10                  name and priority (99 if none is given)
 //! repo-exclude a-1*             of the repository above
 //! repo-hotfixes                 module streams that are on hide nothing in the repository above
+//! repo-not-automatic            deb: of the repository above nothing is taken unasked; repo-upgrades: only upgrades
 //! stream-on m:1 a-0:1-1.noarch  also: stream-off; packages of a module stream
 //! package a 1                   name, version, architecture (native if none is given)
 //!   Depends: b (>= 1), c | d    deb: comma-separated; rpm: one per line
@@ -24,6 +25,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::{Lock, LockedPackage};
 use vzpkg_metadata::package::{MultiArch, PackageRecord, Priority, RelationKind};
@@ -55,6 +57,7 @@ pub(crate) struct Universe {
     pub(crate) repositories: Vec<(String, i32, Vec<Package>)>,
     pub(crate) repository_excludes: BTreeMap<String, Vec<String>>,
     pub(crate) hotfixes: BTreeSet<String>,
+    pub(crate) automatic: BTreeMap<String, Automatic>,
     pub(crate) installed: Vec<Package>,
     pub(crate) request: Request,
     pub(crate) answer: String,
@@ -120,6 +123,21 @@ pub(crate) const fn native(family: Family) -> &'static str {
 }
 
 impl Universe {
+    /// What a case says of the repository above.
+    fn tell_of_repository(&mut self, word: &str, words: &[String]) {
+        let (name, ..) = self.repositories.last().unwrap();
+        let name = name.clone();
+        match word {
+            "repo-exclude" => {
+                let excludes = self.repository_excludes.entry(name);
+                excludes.or_default().extend(words.iter().cloned());
+            }
+            "repo-hotfixes" => drop(self.hotfixes.insert(name)),
+            "repo-upgrades" => drop(self.automatic.insert(name, Automatic::Upgrades)),
+            _ => drop(self.automatic.insert(name, Automatic::Never)),
+        }
+    }
+
     /// Reads a case.
     pub(crate) fn parse(text: &str) -> Self {
         let mut universe = Self {
@@ -128,6 +146,7 @@ impl Universe {
             repositories: Vec::new(),
             repository_excludes: BTreeMap::new(),
             hotfixes: BTreeSet::new(),
+            automatic: BTreeMap::new(),
             installed: Vec::new(),
             request: Request::default(),
             answer: String::new(),
@@ -152,14 +171,8 @@ impl Universe {
                     let repository = (name.to_owned(), priority, Vec::new());
                     universe.repositories.push(repository);
                 }
-                "repo-exclude" => {
-                    let (name, ..) = universe.repositories.last().unwrap();
-                    let excludes = universe.repository_excludes.entry(name.clone());
-                    excludes.or_default().extend(words());
-                }
-                "repo-hotfixes" => {
-                    let (name, ..) = universe.repositories.last().unwrap();
-                    universe.hotfixes.insert(name.clone());
+                "repo-exclude" | "repo-hotfixes" | "repo-not-automatic" | "repo-upgrades" => {
+                    universe.tell_of_repository(word, &words());
                 }
                 "stream-on" | "stream-off" => {
                     let modules = Arc::make_mut(&mut universe.request.modules);
@@ -277,6 +290,7 @@ impl Universe {
                     .cloned()
                     .unwrap_or_default(),
                 hotfixes: self.hotfixes.contains(name),
+                automatic: self.automatic.get(name).copied().unwrap_or_default(),
             })
             .collect()
     }

@@ -39,6 +39,11 @@ pub(super) fn file(path: &str) -> Option<&'static str> {
     found.map(|(_, content)| *content)
 }
 
+/// Every shipped file: its path below the area, and what it holds.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied()
+}
+
 /// The shipped `url.map`.
 pub(super) fn url_map() -> UrlMap {
     // A test holds the shipped file to its syntax.

@@ -150,3 +150,17 @@ fn what_two_readers_could_read_differently_is_refused() {
     latin[at] = 0xff;
     assert!(primary::scan(&latin[..], &mut |_| {}).is_err());
 }
+
+#[test]
+fn bomb_maps_of_many_keys_are_refused() {
+    let mut text = String::from("---\ndocument: modulemd\nversion: 2\ndata:\n");
+    for number in 0..50_000 {
+        writeln!(text, "  k{number}: 1").unwrap();
+    }
+    let error = crate::yum::modules::read(&mut text.as_bytes()).unwrap_err();
+    let cause = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+    assert!(
+        cause.contains("too many") || error.to_string().contains("too many"),
+        "{error}: {cause}"
+    );
+}

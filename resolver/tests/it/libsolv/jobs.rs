@@ -2,7 +2,7 @@
 
 use super::testcase::{Job, TestCase};
 use crate::universe::{Universe, native};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use vzpkg_metadata::Family;
 use vzpkg_metadata::transaction::{Action, Step, Transaction};
 use vzpkg_resolver::{Request, Solve, Target, Upgrade};
@@ -88,8 +88,9 @@ fn universe(case: &TestCase, request: Request) -> Universe {
             arch => arch.to_owned(),
         },
         repositories,
-        repository_excludes: std::collections::BTreeMap::new(),
+        repository_excludes: BTreeMap::new(),
         hotfixes: BTreeSet::new(),
+        automatic: BTreeMap::new(),
         installed: installed
             .into_iter()
             .flat_map(|(.., packages)| packages)

@@ -44,6 +44,7 @@ pub(super) fn check(case: &TestCase, job: &Job) -> Result<(), String> {
             repositories: vec![("available".to_owned(), 99, case.repositories[0].2.clone())],
             repository_excludes: BTreeMap::new(),
             hotfixes: BTreeSet::new(),
+            automatic: BTreeMap::new(),
             installed: Vec::new(),
             request: Request {
                 install: chosen.clone(),
