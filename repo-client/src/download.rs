@@ -77,7 +77,8 @@ pub(crate) enum Outcome {
     Fetched,
 }
 
-/// Looks whether the whole file is already there. A damaged one is removed.
+/// Looks whether the whole file is already there. A damaged one is removed; never one that an index only gives another size,
+/// for files are shared with other repositories by their hash.
 pub(crate) fn is_present(context: &Context, item: &Item) -> Result<bool, FetchError> {
     match verify_file(&item.target, &item.digest, item.size) {
         Ok(()) => Ok(true),
@@ -85,6 +86,15 @@ pub(crate) fn is_present(context: &Context, item: &Item) -> Result<bool, FetchEr
             Ok(false)
         }
         Err(FileCheckError::File(error)) => Err(error.into()),
+        Err(FileCheckError::Size { found, .. }) if holds(&item.target, &item.digest)? => {
+            let name = crate::source::shown(&item.name);
+            let claimed = item.size;
+            Err(FetchError::Size {
+                name,
+                claimed,
+                found,
+            })
+        }
         Err(damaged @ (FileCheckError::Size { .. } | FileCheckError::Mismatch { .. })) => {
             let name = crate::source::shown(&item.name);
             let text = format!("{name}: {damaged}; it is fetched again");
@@ -93,6 +103,13 @@ pub(crate) fn is_present(context: &Context, item: &Item) -> Result<bool, FetchEr
             Ok(false)
         }
     }
+}
+
+/// Whether the content of a file has this hash.
+fn holds(path: &Path, digest: &Digest) -> Result<bool, FileError> {
+    let file = File::open(path).map_err(FileError::on("open", path))?;
+    let (found, _) = Digest::of_reader(&file).map_err(FileError::on("read", path))?;
+    Ok(found == *digest)
 }
 
 /// Brings the file into place.
@@ -111,9 +128,11 @@ pub(crate) fn download_watched(
         return Ok(Outcome::Present);
     }
     let mut urls = context.reachable(&item.name, item.urls.clone())?;
-    if item.shared {
-        urls = context.servers.in_turn(urls);
-    }
+    urls = if item.shared {
+        context.servers.in_turn(urls)
+    } else {
+        context.servers.slow_last(urls)
+    };
     let Some(mut part) = Part::open(context, stop, item, watch)? else {
         // Another process was faster; what it left is judged like any file that is found.
         return download_watched(context, stop, item, watch);
@@ -233,14 +252,22 @@ impl<'w> Part<'w> {
         let took = context.options.clock.elapsed().saturating_sub(began);
         let came = self.hasher.length().saturating_sub(had);
         context.servers.sent(url, came, took);
-        let stalled = |error: &TransportError| matches!(error, TransportError::Stalled { .. });
+        let fault = |error: &TransportError| match error {
+            TransportError::Stalled { .. } if item.shared => Some("is too slow"),
+            // Each file would wait for it as long again.
+            TransportError::Connect { .. } => Some("does not answer"),
+            _ => None,
+        };
         match result {
             Err(Failure::Progress(error) | Failure::Transport(error))
-                if item.shared && item.urls.len() > 1 && stalled(&error) =>
+                if item.urls.len() > 1 && fault(&error).is_some() =>
             {
                 if context.servers.dropped(url) {
-                    let server = servers::server_of(url);
-                    let text = format!("{server} is too slow; others are asked first");
+                    let (server, fault) = (servers::server_of(url), fault(&error));
+                    let text = format!(
+                        "{server} {}; others are asked first",
+                        fault.unwrap_or_default()
+                    );
                     context.reporter.message(&text);
                 }
                 // Counted even after progress, so that the next server has its turn.

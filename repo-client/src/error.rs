@@ -114,6 +114,14 @@ pub enum FetchError {
     /// The user interrupted.
     #[error("interrupted")]
     Cancelled,
+    /// Another process kept its guard for longer than this one would wait.
+    #[error("{holder} {work}")]
+    Busy {
+        /// Who, as far as that is known.
+        holder: String,
+        /// What it does: "brings `base0` up to date".
+        work: String,
+    },
     /// The work is offline and the file is not here.
     #[error("`{name}` is not here and the work is offline")]
     Offline {
@@ -133,6 +141,18 @@ pub enum FetchError {
         name: String,
         /// The last attempt on each mirror, in order.
         attempts: Vec<Attempt>,
+    },
+    /// An index gives a size that the file of this sha256 has not: the index is wrong, not the file that is here.
+    #[error(
+        "the index says that `{name}` has {claimed} bytes, but what has its sha256 has {found}"
+    )]
+    Size {
+        /// What was wanted.
+        name: String,
+        /// What the index says.
+        claimed: u64,
+        /// Of the file that is here.
+        found: u64,
     },
     /// The address is none that is followed.
     #[error("cannot fetch `{name}`")]

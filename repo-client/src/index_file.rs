@@ -12,11 +12,13 @@ use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::index::{IndexBuilder, IndexWriteError};
 
 /// Endings of the files that this crate makes in an index directory and may remove again.
-const ENDINGS: [&str; 6] = [
+const ENDINGS: [&str; 8] = [
     ".index",
     ".packages",
     ".metadata",
     ".advisories",
+    ".groups",
+    ".modules",
     ".part",
     ".from",
 ];

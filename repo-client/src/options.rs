@@ -102,6 +102,8 @@ pub struct ClientOptions {
     /// Directories of this node that hold states which were judged before, and when, seconds since 1970: mirrors. What
     /// lies there may have expired since, and be older than what was seen elsewhere.
     pub judged: Vec<(PathBuf, i64)>,
+    /// How long to wait for another process that works on the same repository or mirror.
+    pub guard_wait: Duration,
     /// Set by a signal handler; checked between chunks and while waiting.
     pub cancel: Arc<AtomicBool>,
     /// How the client waits; a test brings its own.
@@ -118,7 +120,8 @@ impl ClientOptions {
         found.map(|(_, at)| *at)
     }
 
-    /// Options with eight connections, an index age of a day, no proxy and the machine's clock.
+    /// Options with eight connections, an index age of a day, no proxy, endless patience with other processes and the
+    /// machine's clock.
     pub fn new(index_dir: PathBuf, packages_dir: PathBuf, now: i64) -> Self {
         Self {
             index_dir,
@@ -132,6 +135,7 @@ impl ClientOptions {
             timeouts: Timeouts::default(),
             bandwidth: None,
             judged: Vec::new(),
+            guard_wait: Duration::MAX,
             cancel: Arc::default(),
             clock: Arc::new(SystemClock::new()),
         }

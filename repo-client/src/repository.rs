@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use vzpkg_metadata::RepoId;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::index::{Index, IndexError};
 
@@ -43,6 +44,8 @@ pub struct Repository {
     pub modules: Option<PathBuf>,
     /// `module_hotfixes=yes` of the repository line: module streams hide nothing here.
     pub hotfixes: bool,
+    /// apt: how willingly its packages are taken.
+    pub automatic: Automatic,
     /// When the metadata was made, seconds since 1970.
     pub date: i64,
     /// `priority=` of the repository line.
@@ -66,6 +69,7 @@ impl fmt::Debug for Repository {
             .field("groups", &self.groups)
             .field("modules", &self.modules)
             .field("hotfixes", &self.hotfixes)
+            .field("automatic", &self.automatic)
             .field("date", &self.date)
             .field("priority", &self.priority)
             .field("excludes", &self.excludes)

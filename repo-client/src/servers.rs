@@ -35,7 +35,7 @@ struct Known {
 struct Server {
     bytes: u64,
     busy: Duration,
-    /// It was slow, and there were faster ones.
+    /// It was slow or did not answer, and there were others.
     slow: bool,
 }
 
@@ -51,16 +51,19 @@ impl Server {
     }
 }
 
+impl Known {
+    fn is_slow(&self, url: &FileUrl) -> bool {
+        let server = self.servers.get(&server_of(url));
+        server.is_some_and(|server| server.slow)
+    }
+}
+
 impl Servers {
     /// The addresses in the order in which they are asked: the first few take turns, slow ones come last.
     pub(crate) fn in_turn(&self, mut urls: Vec<FileUrl>) -> Vec<FileUrl> {
         let mut known = self.known();
-        let is_slow = |url: &FileUrl| {
-            let server = known.servers.get(&server_of(url));
-            server.is_some_and(|server| server.slow)
-        };
-        urls.sort_by_key(is_slow);
-        let fast = urls.iter().filter(|url| !is_slow(url)).count();
+        urls.sort_by_key(|url| known.is_slow(url));
+        let fast = urls.iter().filter(|url| !known.is_slow(url)).count();
         let sharing = fast.min(SHARING);
         known.turn = known.turn.wrapping_add(1);
         if let Some(turn) = known.turn.checked_rem(sharing)
@@ -68,6 +71,13 @@ impl Servers {
         {
             first.rotate_left(turn);
         }
+        urls
+    }
+
+    /// The addresses in their order, but those that were slow or silent last.
+    pub(crate) fn slow_last(&self, mut urls: Vec<FileUrl>) -> Vec<FileUrl> {
+        let known = self.known();
+        urls.sort_by_key(|url| known.is_slow(url));
         urls
     }
 

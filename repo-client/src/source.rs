@@ -256,6 +256,12 @@ pub(crate) fn shown_address(text: &str) -> String {
     }
 }
 
+/// Whether an address has a user name or password.
+pub(crate) fn has_credentials(text: &str) -> bool {
+    let url = Url::parse(text).ok();
+    url.is_some_and(|url| !url.username().is_empty() || url.password().is_some())
+}
+
 /// Addresses for debugging, each without user name and password.
 pub(crate) struct ShownAddresses<'a>(pub(crate) &'a [String]);
 

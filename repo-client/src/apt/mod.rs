@@ -254,6 +254,7 @@ impl Work<'_> {
             groups: None,
             modules: None,
             hotfixes: false,
+            automatic: state.automatic,
             date: state.date,
             priority: self.source.options.priority,
             excludes: self.source.options.excludes.clone(),

@@ -106,7 +106,7 @@ fn detached(
         files.push(("Release.gpg", signature));
         verified.signers
     };
-    let release = judged(work, &text, &signers)?;
+    let release = judged(work, &text)?;
     Ok(Asked::New(Box::new(NewRelease {
         release,
         digest,
@@ -134,7 +134,7 @@ fn inline_release(
         (text, verified.signers)
     };
     Ok(NewRelease {
-        release: judged(work, &text, &signers)?,
+        release: judged(work, &text)?,
         digest: Digest::of(&bytes),
         inline: true,
         validator,
@@ -169,11 +169,7 @@ fn as_text(text: &[u8]) -> Result<&str, RepositoryProblem> {
 }
 
 /// Parses a verified release and checks that it is the wanted one, not expired and not older than one before.
-fn judged(
-    work: &Work<'_>,
-    text: &[u8],
-    signers: &[Fingerprint],
-) -> Result<Release, RepositoryProblem> {
+fn judged(work: &Work<'_>, text: &[u8]) -> Result<Release, RepositoryProblem> {
     let release = Release::parse(as_text(text)?)?;
     if work.source.trusted {
         return Ok(release);
@@ -184,7 +180,13 @@ fn judged(
     if options.judged_at(&work.source.uri).is_some() {
         return Ok(release);
     }
-    let identity = identity(work.source, &release, signers);
+    // Whoever may sign for this repository has shown it: a mirror that goes back to what another of them signed goes back.
+    let pinned: Vec<Fingerprint> = work
+        .keys
+        .iter()
+        .map(|pin| pin.fingerprint.clone())
+        .collect();
+    let identity = identity(work.source, &release, &pinned);
     freshness::check_not_older(&options.index_dir, &identity, release.date)?;
     Ok(release)
 }

@@ -6,11 +6,12 @@ use super::release::Known;
 use crate::transport::Validator;
 use serde::{Deserialize, Serialize};
 use vzpkg_metadata::Digest;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::template::Fingerprint;
 
 /// Another number: the file is not understood and everything is fetched again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A state has about 2 KB.
 const STATE_BYTES: u64 = 1 << 20;
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) suite: String,
     pub(super) codename: String,
     pub(super) security: bool,
+    pub(super) automatic: Automatic,
     pub(super) date: i64,
     pub(super) valid_until: Option<i64>,
     /// Names the mapped index.
@@ -53,6 +55,7 @@ impl State {
             suite: parsed.suite.clone(),
             codename: parsed.codename.clone(),
             security: parsed.is_security(),
+            automatic: parsed.automatic(),
             date: parsed.date,
             valid_until: parsed.valid_until,
             index,

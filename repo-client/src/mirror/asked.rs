@@ -8,6 +8,7 @@ use super::list::ListWriter;
 use super::record::{Checked, Root, Server};
 use super::work::{Job, Work};
 use super::yum::{self, Repo};
+use crate::verify::freshness;
 use std::collections::BTreeMap;
 use std::thread;
 
@@ -65,6 +66,31 @@ pub(super) fn ask<'a>(
         });
         joined.collect()
     })
+}
+
+/// Compares the dates of roots that are still what the last sync saw with `now`, as they were when they were new.
+pub(super) fn check_dates(
+    asked: &[Asked<'_, Answer>],
+    roots: &[Root],
+    now: i64,
+) -> Result<(), MirrorError> {
+    for asked in asked {
+        let Answer::Same(server) = &asked.of else {
+            continue;
+        };
+        let mut roots = roots.iter();
+        let root = roots.find(|root| (&root.part, &root.suite) == (&server.part, &server.suite));
+        let trust = &asked.part.trust;
+        if let Some(root) = root.filter(|_| !trust.trusted && !trust.ignore_valid_until) {
+            let checked = freshness::check_dates(root.date, root.valid_until, now);
+            let name = [&root.part, &root.suite].map(String::as_str).join(" ");
+            checked.map_err(|source| MirrorError::Expired {
+                root: name.trim().to_owned(),
+                source,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// All roots as they are now, where some of them are new: a state is made of all.

@@ -3,7 +3,7 @@
 use super::error::MirrorError;
 use super::layout::Home;
 use super::selection::Selection;
-use crate::source::{BaseUrl, FileUrl};
+use crate::source::{BaseUrl, FileUrl, has_credentials};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vzpkg_metadata::durable::{self, FileError};
@@ -278,10 +278,15 @@ impl Part {
         Ok(())
     }
 
+    /// Whether an address has a user name or password, of the repository, a list of mirrors or a key.
     fn has_credentials(&self) -> bool {
-        let shown = |url: &String| BaseUrl::parse(url).map(|base| base.to_string());
-        let mut urls = self.upstream.urls();
-        urls.any(|url| shown(url).is_ok_and(|shown| url.contains('@') && !shown.contains('@')))
+        let lists = match &self.upstream {
+            Upstream::Yum(yum) => yum.mirror_lists.as_slice(),
+            Upstream::Apt(_) | Upstream::Folder(_) => &[],
+        };
+        let keys = self.keys.iter().flat_map(|key| &key.places);
+        let mut addresses = self.upstream.urls().chain(lists).chain(keys);
+        addresses.any(|address| has_credentials(address))
     }
 
     /// The pins with the keys that lie beside the configuration.
@@ -298,7 +303,11 @@ impl Part {
         Ok(pins)
     }
 
+    /// What messages call it; a mirror of several repositories has a directory for each.
     fn id(&self) -> Option<RepoId> {
+        if self.directory.is_empty() {
+            return "upstream".parse().ok();
+        }
         let id = Digest::of(self.directory.as_bytes()).short();
         format!("mirror-{id}").parse().ok()
     }
@@ -366,4 +375,36 @@ fn place_of(place: &str, home: &Home) -> Result<KeyPlace, FileError> {
     let content = durable::read_file(&path, KEY_BYTES)?;
     let name = place.to_owned();
     Ok(KeyPlace::Beside { name, content })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(urls: &[&str], mirror_lists: &[&str], places: &[&str]) -> Part {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Part {
+            directory: String::new(),
+            upstream: Upstream::Yum(YumUpstream {
+                urls: owned(urls),
+                mirror_lists: owned(mirror_lists),
+            }),
+            keys: vec![Pin {
+                fingerprint: "A".repeat(40).parse().unwrap(),
+                places: owned(places),
+            }],
+            trust: Trust::default(),
+        }
+    }
+
+    #[test]
+    fn a_password_makes_the_file_a_secret_wherever_it_stands() {
+        let secret = "https://user:secret@host/x";
+        let plain = ["https://host/a@b", "/etc/pki/key@host", "kept.pgp"];
+        assert!(!part(&plain[..1], &plain[..1], &plain).has_credentials());
+        assert!(part(&[secret], &[], &[]).has_credentials());
+        assert!(part(&[], &[secret], &[]).has_credentials());
+        assert!(part(&plain[..1], &[], &[secret]).has_credentials());
+        assert!(part(&["https://user@host/"], &[], &[]).has_credentials());
+    }
 }

@@ -62,6 +62,14 @@ pub enum MirrorError {
     /// The memory of what was seen before.
     #[error(transparent)]
     Stale(#[from] StaleError),
+    /// Upstream says that it has nothing new, but what it has is too old to be used.
+    #[error("upstream shows nothing newer than a `{root}` that nobody should use any more")]
+    Expired {
+        /// The suite, or the directory of a yum repository.
+        root: String,
+        /// What is wrong with its dates.
+        source: StaleError,
+    },
     /// A file that a state names is gone or has another size.
     #[error("`{path}` ({digest}) is missing from this node")]
     Missing {

@@ -54,7 +54,12 @@ impl Mirrors {
         if !self.layout.mirrors.is_dir() {
             return Ok(Collected::default());
         }
-        let _guard = self.guard(Share::Exclusive)?;
+        // Who only looks is a reader, and readers never wait.
+        let _guard = if dry_run {
+            None
+        } else {
+            Some(self.guard(Share::Exclusive)?)
+        };
         let survey = self.survey()?;
         let mut collected = Collected::default();
         let mut gone = BTreeSet::new();

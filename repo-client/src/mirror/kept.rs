@@ -6,12 +6,13 @@ use super::error::MirrorError;
 use super::layout::Home;
 use super::list::{Kind, ListReader};
 use super::record::{Checked, Publication, Refs, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use vzpkg_metadata::durable::FileError;
-use vzpkg_metadata::{MirrorName, RootSet, SnapshotName};
+use vzpkg_metadata::guard::{FileGuard, Share};
+use vzpkg_metadata::{Digest, MirrorName, SnapshotName};
 
 /// What is known about one mirror without asking anybody.
 #[derive(Debug, Clone)]
@@ -85,19 +86,32 @@ impl Mirrors {
     ///
     /// # Errors
     /// [`MirrorError::Damaged`] for a list that cannot be read; nothing may be removed then.
-    pub fn roots(&self) -> Result<RootSet, MirrorError> {
-        let mut roots = RootSet::default();
+    pub fn packages(&self) -> Result<BTreeSet<Digest>, MirrorError> {
+        let mut packages = BTreeSet::new();
         for name in self.names()? {
             for list in lists(&self.layout.home(&name))? {
                 for entry in ListReader::open(&list)? {
                     let entry = entry?;
                     if entry.brought && entry.kind != Kind::Metadata {
-                        roots.downloads.insert(entry.digest);
+                        packages.insert(entry.digest);
                     }
                 }
             }
         }
-        Ok(roots)
+        Ok(packages)
+    }
+
+    /// As [`Self::packages`], for who removes others: while the guard lives, nobody adds any. There is none where there are
+    /// no mirrors.
+    ///
+    /// # Errors
+    /// As [`Self::packages`]; [`MirrorError::Fetch`] where a sync takes longer than this one may wait.
+    pub fn packages_guarded(&self) -> Result<(BTreeSet<Digest>, Option<FileGuard>), MirrorError> {
+        if !self.layout.mirrors.is_dir() {
+            return Ok((BTreeSet::new(), None));
+        }
+        let guard = self.guard(Share::Exclusive)?;
+        Ok((self.packages()?, Some(guard)))
     }
 }
 

@@ -72,9 +72,10 @@ pub use view::{Moment, View};
 
 use crate::client::Client;
 use crate::context::Context;
+use crate::guard;
 use crate::transport::Stop;
 use layout::{Home, Layout};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,15 +156,12 @@ impl Mirrors {
         Ok(home)
     }
 
+    /// The guard of all mirrors, for which is waited as for any other.
     fn guard(&self, share: Share) -> Result<FileGuard, MirrorError> {
-        let path = self.layout.guard();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(FileError::on("open", &path))?;
-        Ok(FileGuard::wait(file, share).map_err(FileError::on("lock", &path))?)
+        let stop = Stop::new(&self.context.options.cancel);
+        let work = "works on the mirrors";
+        let guard = guard::take(&self.context, &stop, &self.layout.guard(), share, work);
+        Ok(guard?)
     }
 }
 

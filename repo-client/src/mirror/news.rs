@@ -37,11 +37,12 @@ impl Mirrors {
         let stop = &Stop::new(&self.context.options.cancel);
         let work = self.work(&home, stop);
         let asked = asked::ask(&work, &config, &Checked::read(&home, newest))?;
+        let known = known.unwrap_or_default();
+        asked::check_dates(&asked, &known, self.context.options.now)?;
         let new = asked.into_iter().filter_map(|Asked { part, of }| match of {
             Answer::New(new) => Some(Asked::<New> { part, of: *new }.root()),
             Answer::Same(_) => None,
         });
-        let known = known.unwrap_or_default();
         let news = new.map(|root| {
             let mut known = known.iter();
             let known = known.find(|known| known.part == root.part && known.suite == root.suite);

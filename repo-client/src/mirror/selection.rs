@@ -77,7 +77,11 @@ impl Selection {
         named || self.newest.is_some() || !self.architectures.is_empty()
     }
 
-    /// What the filters choose of these indexes. Dependencies that nothing here meets are told in words.
+    /// What the filters choose of these indexes. Filters that match nothing and dependencies that nothing here meets are told
+    /// in words.
+    ///
+    /// # Errors
+    /// [`MirrorError::Config`] where no filter matches anything.
     pub(super) fn filtered(
         &self,
         indexes: &[&PackageIndex],
@@ -93,6 +97,7 @@ impl Selection {
         }
         let mut digests = BTreeSet::new();
         let mut unmet = Vec::new();
+        let mut idle: BTreeSet<&String> = self.packages.iter().chain(&self.sections).collect();
         for family in [Family::Deb, Family::Rpm] {
             let mut of_family = indexes.iter().filter(|index| index.family == family);
             if of_family.clone().next().is_none() {
@@ -106,6 +111,7 @@ impl Selection {
                     if self.has_section(record.section) {
                         in_section.insert(record.sha256);
                     }
+                    idle.retain(|filter| !self.is_met(filter, record.name, record.section));
                     Ok(())
                 })
             })?;
@@ -126,6 +132,18 @@ impl Selection {
             digests.extend(closure);
             unmet.extend(missing);
         }
+        let idle: Vec<String> = idle
+            .into_iter()
+            .map(|filter| format!("`{filter}`"))
+            .collect();
+        if digests.is_empty() && !idle.is_empty() && self.templates.is_empty() {
+            let text = format!(
+                "no package is called, or in a section called, {}",
+                idle.join(" or ")
+            );
+            return Err(MirrorError::Config(text));
+        }
+        unmet.extend(idle);
         Ok((Chosen::These(digests), unmet))
     }
 
@@ -133,6 +151,13 @@ impl Selection {
         let short = section.rsplit('/').next().unwrap_or(section);
         let mut sections = self.sections.iter();
         sections.any(|wanted| wanted == section || wanted == short)
+    }
+
+    /// Whether this filter, of packages or of sections, matches a package.
+    fn is_met(&self, filter: &String, name: &str, section: &str) -> bool {
+        let short = section.rsplit('/').next().unwrap_or(section);
+        (self.packages.contains(filter) && glob::matches(filter, name))
+            || (self.sections.contains(filter) && (filter == section || filter == short))
     }
 
     fn is_named(&self, name: &str) -> bool {

@@ -52,7 +52,12 @@ pub(super) fn sync(work: &Work<'_>) -> Result<Synced, MirrorError> {
     }
     let mut refs = Refs::read(work.home)?;
     remove_leftovers(work)?;
-    let mut checked = Checked::read(work.home, refs.newest);
+    // What templates need may be more than the last time, whatever upstream says.
+    let mut checked = if config.selection.templates.is_empty() {
+        Checked::read(work.home, refs.newest)
+    } else {
+        Checked::default()
+    };
     let mut before: Option<(Vec<Digest>, MirrorError)> = None;
     for _ in 0..ATTEMPTS {
         let asked = asked::ask(work, &config, &checked)?;
@@ -89,6 +94,8 @@ fn unchanged(
 ) -> Result<Synced, MirrorError> {
     let state = State::read(work.home, &newest)?;
     refs.note_begun(work.home, None)?;
+    // Somebody who answers "nothing new" for ever is noticed when what he answers about has expired.
+    asked::check_dates(&asked, &state.roots, work.context.options.now)?;
     let published = publish_newest(work, refs, newest)?;
     checked.at = work.context.options.now;
     let servers = asked.into_iter().filter_map(|asked| match asked.of {
@@ -112,6 +119,7 @@ fn update(
     roots: &[Asked<'_, New>],
 ) -> Result<Synced, MirrorError> {
     let _turn = super::turn(work.fetching);
+    let before = refs.newest;
     // What is brought from here on stays for the next sync, should this one not come to its end.
     let earlier = refs.begun.clone().unwrap_or_default();
     refs.note_begun(work.home, Some(earlier))?;
@@ -151,8 +159,8 @@ fn update(
     };
     checked.write(work.home)?;
     Ok(Synced {
+        changed: before != Some(state.id),
         state,
-        changed: true,
         published,
         fetched,
     })

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::{RepositoryError, RepositoryProblem};
 use crate::source;
 use crate::transport::Stop;
+use crate::verify::verify_file;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use vzpkg_metadata::durable::{self, FileError};
@@ -51,12 +52,19 @@ impl Job<'_> {
         list: &mut ListWriter,
     ) -> Result<(), MirrorError> {
         let digest = Digest::of(bytes);
-        let path = self.work.layout.file(Kind::Metadata, &digest);
+        let (size, path) = (
+            bytes.len() as u64,
+            self.work.layout.file(Kind::Metadata, &digest),
+        );
+        // Another mirror may have it, whose published tree is a link to this very file.
+        if verify_file(&path, &digest, size).is_ok() {
+            return self.list(location, Kind::Metadata, digest, size, list);
+        }
         let (staging, mut file) = durable::stage(&path, 0o444)?;
         let written = file.write_all(bytes);
         written.map_err(FileError::on("write", &staging))?;
         durable::put_in_place_unsynced(&staging, &path)?;
-        self.list(location, Kind::Metadata, digest, bytes.len() as u64, list)
+        self.list(location, Kind::Metadata, digest, size, list)
     }
 
     /// Lists a file that is no package.

@@ -45,9 +45,11 @@ pub(super) fn ask(
     });
     let asked = yum::ask(work.context, work.stop, &source, &pins, &bases, asked)?;
     match (asked, known) {
-        (Asked::Same(validator), Some(known)) => {
+        (Asked::Same(answered), Some(known)) => {
             let mut server = known.clone();
-            server.validator = validator.unwrap_or(server.validator);
+            if let Some((base, validator)) = answered {
+                (server.base, server.validator) = (base, validator);
+            }
             Ok(Answer::Same(server))
         }
         (Asked::New(new), _) => {

@@ -12,7 +12,7 @@ use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::template::Fingerprint;
 
 /// How far the clocks of a signer and of this node may differ, in seconds.
-const CLOCK_SKEW: i64 = 3600;
+pub(super) const CLOCK_SKEW: i64 = 3600;
 
 /// The memory holds a line of 200 bytes per release.
 const MEMORY_BYTES: u64 = 8 << 20;

@@ -7,6 +7,7 @@ use crate::transport::Stop;
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::cert::CertParser;
 use sequoia_openpgp::parse::{PacketParser, Parse as _};
+use sequoia_openpgp::policy::StandardPolicy;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,10 +69,14 @@ impl Keyring {
     /// Whether every pinned key was found and is usable at `now`.
     fn is_complete(&self, policy: Policy, now: i64) -> bool {
         let policy = sequoia_policy(policy, now);
-        self.pinned.iter().all(|pin| {
-            let certificate = self.found.get(pin.as_str());
-            certificate.is_some_and(|cert| cert.with_policy(&policy, moment(now)).is_ok())
-        })
+        let mut pinned = self.pinned.iter();
+        pinned.all(|pin| self.is_usable(pin, &policy, now))
+    }
+
+    /// Whether a key was found and has not expired: a vendor who extends the life of a key keeps its fingerprint.
+    fn is_usable(&self, pin: &Fingerprint, policy: &StandardPolicy<'_>, now: i64) -> bool {
+        let certificate = self.found.get(pin.as_str());
+        certificate.is_some_and(|cert| cert.with_policy(policy, moment(now)).is_ok())
     }
 
     pub(crate) fn check_usable(&self) -> Result<(), SignatureError> {
@@ -105,7 +110,7 @@ pub(crate) fn find(context: &Context, stop: &Stop, pins: &[KeyPin], policy: Poli
     }
     if !keyring.is_complete(policy, now) {
         for pin in pins {
-            add_from_servers(context, stop, &mut keyring, pin);
+            add_from_servers(context, stop, &mut keyring, pin, policy);
         }
     }
     keyring
@@ -119,9 +124,16 @@ fn add_file(keyring: &mut Keyring, path: &Path) {
 }
 
 /// Fetches a key from the servers of its pin, or takes the copy that an earlier fetch left.
-fn add_from_servers(context: &Context, stop: &Stop, keyring: &mut Keyring, pin: &KeyPin) {
-    let wanted = pin.fingerprint.as_str();
-    if keyring.found.contains_key(wanted) {
+fn add_from_servers(
+    context: &Context,
+    stop: &Stop,
+    keyring: &mut Keyring,
+    pin: &KeyPin,
+    policy: Policy,
+) {
+    let (wanted, now) = (pin.fingerprint.as_str(), context.options.now);
+    let policy = sequoia_policy(policy, now);
+    if keyring.is_usable(&pin.fingerprint, &policy, now) {
         return;
     }
     let directory = context.options.index_dir.join("keys");
@@ -132,7 +144,7 @@ fn add_from_servers(context: &Context, stop: &Stop, keyring: &mut Keyring, pin: 
         KeyPlace::Beside { .. } | KeyPlace::Path(_) => None,
     });
     for url in urls {
-        if keyring.found.contains_key(wanted) {
+        if keyring.is_usable(&pin.fingerprint, &policy, now) {
             return;
         }
         let name = format!("key {wanted}");
@@ -141,7 +153,7 @@ fn add_from_servers(context: &Context, stop: &Stop, keyring: &mut Keyring, pin: 
             continue;
         };
         keyring.add(&bytes);
-        if keyring.found.contains_key(wanted) {
+        if keyring.is_usable(&pin.fingerprint, &policy, now) {
             let kept = durable::create_directories(&directory, 0o755)
                 .and_then(|()| durable::write_file(&copy, 0o644, &bytes));
             if let Err(error) = kept {

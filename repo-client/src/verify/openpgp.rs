@@ -4,6 +4,7 @@
 //! binary). One good signature by a pinned certificate is enough; signatures by others do no harm. Only what a
 //! signature covers is handed back, so nothing before, between or after it can be taken for signed.
 
+use super::freshness::CLOCK_SKEW;
 use super::keyring::Keyring;
 use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::parse::Parse as _;
@@ -14,7 +15,7 @@ use sequoia_openpgp::parse::stream::{
 use sequoia_openpgp::policy::{AsymmetricAlgorithm, StandardPolicy};
 use sequoia_openpgp::types::HashAlgorithm;
 use sequoia_openpgp::{Cert, KeyHandle};
-use std::io::Read as _;
+use std::io::Read;
 use std::time::{Duration, SystemTime};
 use vzpkg_metadata::limits;
 use vzpkg_metadata::template::Fingerprint;
@@ -90,7 +91,7 @@ pub fn verify_inline(
     let policy = sequoia_policy(policy, now);
     let judge = Judge::new(keyring);
     let mut verifier = VerifierBuilder::from_bytes(file)
-        .and_then(|builder| builder.with_policy(&policy, moment(now), judge))
+        .and_then(|builder| builder.with_policy(&policy, latest(now), judge))
         .map_err(malformed)?;
     let mut text = Vec::new();
     let mut bounded = (&mut verifier).take(limits::RELEASE_BYTES);
@@ -137,14 +138,31 @@ pub fn verify_detached(
     policy: Policy,
     now: i64,
 ) -> Result<Verified, SignatureError> {
+    verify_detached_stream(keyring, signature, data, policy, now)
+}
+
+/// As [`verify_detached`] over what a reader yields, which is never in memory as a whole.
+pub(super) fn verify_detached_stream(
+    keyring: &Keyring,
+    signature: &[u8],
+    data: impl Read + Send + Sync,
+    policy: Policy,
+    now: i64,
+) -> Result<Verified, SignatureError> {
     keyring.check_usable()?;
     let policy = sequoia_policy(policy, now);
     let judge = Judge::new(keyring);
     let mut verifier = DetachedVerifierBuilder::from_bytes(signature)
-        .and_then(|builder| builder.with_policy(&policy, moment(now), judge))
+        .and_then(|builder| builder.with_policy(&policy, latest(now), judge))
         .map_err(malformed)?;
-    verifier.verify_bytes(data).map_err(malformed)?;
+    verifier.verify_reader(data).map_err(malformed)?;
     verifier.into_helper().verdict(keyring)
+}
+
+/// The last moment at which a signature may have been made that counts now: clocks differ, and upstream may sign while we
+/// work.
+fn latest(now: i64) -> SystemTime {
+    moment(now.saturating_add(CLOCK_SKEW))
 }
 
 /// Refuses everything around and between the parts of a cleartext-signed file.

@@ -1,10 +1,10 @@
 //! Whether a pinned key signed an rpm, all of it: its header, and through the header or by itself its payload.
 
 use super::keyring::Keyring;
-use super::openpgp::{Policy, SignatureError, Verified, verify_detached};
+use super::openpgp::{Policy, SignatureError, Verified, verify_detached, verify_detached_stream};
 use super::rpm_header::{self, Header, RpmHeaderError, sigtag, tag};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vzpkg_metadata::digest::Hasher;
@@ -130,10 +130,19 @@ fn verify(
         }
         // Neither a good header nor one that names its payload is enough: a signature must cover both.
         _ => {
-            let mut whole = header.bytes.clone();
-            let read = reader.take(limits::FILE_BYTES).read_to_end(&mut whole);
-            read.map_err(FileError::on("read", path))?;
-            match first_good(&over_whole, |signature| check(signature, &whole)) {
+            // The payload is never in memory: its size is whatever the file says.
+            let start = reader.stream_position();
+            let start = start.map_err(FileError::on("read", path))?;
+            let whole = |signature: &[u8]| {
+                let rest = reader.seek(SeekFrom::Start(start));
+                let rest = rest.map(|_| (&mut reader).take(limits::FILE_BYTES));
+                let rest = rest.map_err(|error| SignatureError::Malformed {
+                    source: error.into(),
+                })?;
+                let data = header.bytes.chain(rest);
+                verify_detached_stream(&keys.keyring, signature, data, keys.policy, now)
+            };
+            match first_good(&over_whole, whole) {
                 Some(Ok(verified)) => verified,
                 Some(Err(source)) => return Err(RpmSignatureProblem::Payload(Some(source))),
                 None => return Err(RpmSignatureProblem::Payload(None)),
@@ -147,7 +156,7 @@ fn verify(
 /// The first signature that counts, else the complaint about the last; `None` if there is none.
 fn first_good(
     signatures: &[Vec<u8>],
-    check: impl Fn(&[u8]) -> Result<Verified, SignatureError>,
+    mut check: impl FnMut(&[u8]) -> Result<Verified, SignatureError>,
 ) -> Option<Result<Verified, SignatureError>> {
     let mut last = None;
     for signature in signatures {

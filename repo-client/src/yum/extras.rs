@@ -62,21 +62,21 @@ fn read_kept<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
 impl Place {
     /// What is known of the security updates of a state.
     pub(super) fn security(&self, state: &State) -> Security {
-        let path = self.beside(state.updateinfo.as_ref(), "advisories");
+        let path = self.here(state.updateinfo.as_ref(), "advisories");
         path.map_or(Security::Unknown, Security::Advisories)
     }
 
     /// The groups of a state.
     pub(super) fn groups(&self, state: &State) -> Option<PathBuf> {
-        self.beside(state.groups.as_ref(), "groups")
+        self.here(state.groups.as_ref(), "groups")
     }
 
     /// The module streams of a state.
     pub(super) fn modules(&self, state: &State) -> Option<PathBuf> {
-        self.beside(state.modules.as_ref(), "modules")
+        self.here(state.modules.as_ref(), "modules")
     }
 
-    /// The files of all three.
+    /// The files of all three that are here.
     pub(super) fn extras(&self, state: &State) -> Vec<PathBuf> {
         let advisories = match self.security(state) {
             Security::Advisories(path) => Some(path),
@@ -86,49 +86,78 @@ impl Place {
         all.into_iter().flatten().collect()
     }
 
-    fn beside(&self, named: Option<&Named>, what: &str) -> Option<PathBuf> {
-        let named = named?;
-        Some(self.directory.join(format!("{}.{what}", named.digest)))
+    /// Whether the one file of the three is here without which a state cannot be used.
+    pub(super) fn has_modules(&self, state: &State) -> bool {
+        state.modules.is_none() || self.modules(state).is_some()
+    }
+
+    /// Whether all of the three are here that a state names.
+    pub(super) fn has_all(&self, state: &State) -> bool {
+        let named = [&state.updateinfo, &state.groups, &state.modules];
+        self.extras(state).len() == named.into_iter().flatten().count()
+    }
+
+    /// Where what is made of a file goes.
+    fn beside(&self, named: &Named, what: &str) -> PathBuf {
+        self.directory.join(format!("{}.{what}", named.digest))
+    }
+
+    /// What was made of a file, if it could be.
+    fn here(&self, named: Option<&Named>, what: &str) -> Option<PathBuf> {
+        let path = self.beside(named?, what);
+        path.exists().then_some(path)
     }
 }
 
-/// Makes those of the three files that are not here; takes out of the state what cannot be used.
+/// Makes those of the three files that are not here; takes out of the state what cannot be understood. What cannot be
+/// fetched stays in it, to be tried again whenever a mirror is asked.
 pub(super) fn make(
     work: &Work<'_>,
     place: &Place,
     state: &mut State,
 ) -> Result<(), RepositoryProblem> {
-    if let Err(problem) = make_advisories(work, place, state) {
-        say(work, place, "security advisories", problem)?;
+    if let Err(problem) = make_advisories(work, place, state)
+        && say(work, place, "security advisories", problem)?
+    {
         state.updateinfo = None;
     }
-    if let Err(problem) = make_groups(work, place, state) {
-        say(work, place, "groups", problem)?;
+    if let Err(problem) = make_groups(work, place, state)
+        && say(work, place, "groups", problem)?
+    {
         state.groups = None;
     }
     make_modules(work, place, state)
 }
 
-/// Says what cannot be used. That the user stopped everything is an error all the same.
+/// Says what cannot be used, and whether it never will be. That the user stopped everything is an error all the same.
 fn say(
     work: &Work<'_>,
     place: &Place,
     what: &str,
     problem: RepositoryProblem,
-) -> Result<(), RepositoryProblem> {
+) -> Result<bool, RepositoryProblem> {
     if matches!(problem, RepositoryProblem::Fetch(FetchError::Cancelled)) {
         return Err(problem);
     }
-    let text = format!("{}: its {what} cannot be used: {problem}", place.shown);
+    let for_ever = !matches!(problem, RepositoryProblem::Fetch(_));
+    let rest = if for_ever {
+        ""
+    } else {
+        "; they are asked for again the next time"
+    };
+    let text = format!(
+        "{}: its {what} cannot be used: {problem}{rest}",
+        place.shown
+    );
     work.context.reporter.message(&text);
-    Ok(())
+    Ok(for_ever)
 }
 
 fn make_advisories(work: &Work<'_>, place: &Place, state: &State) -> Result<(), RepositoryProblem> {
-    let (Some(named), Security::Advisories(path)) = (&state.updateinfo, place.security(state))
-    else {
+    let Some(named) = &state.updateinfo else {
         return Ok(());
     };
+    let path = place.beside(named, "advisories");
     let mut advisories = Advisories::new();
     let source = Source {
         work,
@@ -147,9 +176,10 @@ fn make_advisories(work: &Work<'_>, place: &Place, state: &State) -> Result<(), 
 }
 
 fn make_groups(work: &Work<'_>, place: &Place, state: &State) -> Result<(), RepositoryProblem> {
-    let (Some(named), Some(path)) = (&state.groups, place.groups(state)) else {
+    let Some(named) = &state.groups else {
         return Ok(());
     };
+    let path = place.beside(named, "groups");
     let source = Source {
         work,
         place,
@@ -161,9 +191,10 @@ fn make_groups(work: &Work<'_>, place: &Place, state: &State) -> Result<(), Repo
 }
 
 fn make_modules(work: &Work<'_>, place: &Place, state: &State) -> Result<(), RepositoryProblem> {
-    let (Some(named), Some(path)) = (&state.modules, place.modules(state)) else {
+    let Some(named) = &state.modules else {
         return Ok(());
     };
+    let path = place.beside(named, "modules");
     let source = Source {
         work,
         place,

@@ -36,10 +36,12 @@ pub(super) fn find(
             Err(problem) => first = first.or(Some(problem)),
         }
     }
-    // A server of lists that is down stops nobody who knows mirrors from the last time.
+    // A server of lists that is down stops nobody who knows mirrors from the last time. Where nothing is signed, what a
+    // metalink says is all that keeps a mirror from showing an old state, and whoever blocks it would have his way.
     let bases = parse(known);
+    let proved = work.wants_signature() || work.source.trusted;
     match first {
-        Some(_) if !bases.is_empty() => Ok(Mirrors {
+        Some(_) if proved && !bases.is_empty() => Ok(Mirrors {
             bases,
             digests: Vec::new(),
         }),

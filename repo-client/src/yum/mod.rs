@@ -43,6 +43,7 @@ use crate::verify::{PackageKeys, Policy, freshness};
 use place::Place;
 use state::State;
 use std::collections::BTreeSet;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::template::{KeyPin, YumSource};
 use vzpkg_metadata::yum::comps::CompsError;
 use vzpkg_metadata::yum::filelists::FilelistsError;
@@ -96,6 +97,14 @@ pub enum YumError {
     NoSize {
         /// Which file.
         entry: &'static str,
+    },
+    /// A file that nobody has and that would fill the disk.
+    #[error("`repomd.xml` says that `{entry}` has {claimed} bytes, more than any has")]
+    TooLarge {
+        /// Which file.
+        entry: &'static str,
+        /// What it says.
+        claimed: u64,
     },
     /// `primary.xml` cannot be understood.
     #[error(transparent)]
@@ -264,11 +273,16 @@ impl Work<'_> {
                 }
             })?;
         let (brought, loaded) = match (asked, kept) {
-            (Asked::Same(validator), Some(state)) => {
-                let is_usable = self.index(place, state).is_some();
+            (Asked::Same(answered), Some(state)) => {
+                let is_usable = self.index(place, state).is_some() && place.has_all(state);
                 let mut state = state.clone();
                 state.checked = self.context.options.now;
-                state.validator = validator.unwrap_or(state.validator);
+                if let Some((base, validator)) = answered {
+                    // It is asked first the next time, for the validator is its own.
+                    state.bases.retain(|other| *other != base);
+                    state.bases.insert(0, base);
+                    state.validator = validator;
+                }
                 let loaded = if is_usable {
                     Loaded::Unchanged
                 } else {
@@ -303,8 +317,7 @@ impl Work<'_> {
     /// The index of a state, if it is one of this vzpkg and all wanted paths were looked for when it was made.
     fn index(&self, place: &Place, state: &State) -> Option<MappedIndex> {
         let index = MappedIndex::open(&place.index_path(&state.index)).ok()?;
-        let has_extras = place.extras(state).iter().all(|path| path.exists());
-        (has_extras && self.has_paths(state)).then_some(index)
+        (place.has_modules(state) && self.has_paths(state)).then_some(index)
     }
 
     /// Whether all wanted paths were looked for when the index was made.
@@ -382,6 +395,7 @@ impl Work<'_> {
             groups: place.groups(state),
             modules: place.modules(state),
             hotfixes: self.source.options.module_hotfixes,
+            automatic: Automatic::Always,
             date: state.date,
             priority: self.source.options.priority,
             excludes: self.source.options.excludes.clone(),

@@ -38,8 +38,8 @@ pub(crate) struct Known<'a> {
 /// What the mirrors have.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// The `repomd.xml` that is here already; with a validator if it came again.
-    Same(Option<Validator>),
+    /// The `repomd.xml` that is here already; where it came again, from which mirror and with which validator.
+    Same(Option<(String, Validator)>),
     /// Another one, verified.
     New(Box<NewRoot>),
 }
@@ -88,7 +88,8 @@ pub(super) fn ask(
         };
         let digest = Digest::of(&found.repomd);
         if known.is_some_and(|known| known.digest == digest) {
-            return Ok(Asked::Same(Some(found.validator)));
+            let base = left.get(found.mirror).map(ToString::to_string);
+            return Ok(Asked::Same(base.map(|base| (base, found.validator))));
         }
         let mirror = found.mirror;
         let problem = match judge(work, place, &mirrors.bases, &left, found) {
@@ -125,7 +126,9 @@ fn fetch(
     let urls = context.reachable(&name, all.clone())?;
     let found = retry::over_mirrors(context, work.stop, &name, &urls, &mut |url| {
         let mirror = all.iter().position(|known| known == url).unwrap_or(0);
-        let of_this = known.filter(|known| is_of(*known, bases.get(mirror)));
+        // A mirror that says "not modified" shows no file. Where a metalink names another than the one that is here, it must.
+        let may_stay = |known: &Known<'_>| digests.is_empty() || digests.contains(&known.digest);
+        let of_this = known.filter(|known| is_of(*known, bases.get(mirror)) && may_stay(known));
         let unless = of_this.map(|known| known.validator);
         let limit = limits::RELEASE_BYTES;
         let (repomd, validator) = match context.small_once(work.stop, url, limit, unless)? {
@@ -207,7 +210,18 @@ fn judge(
     let options = &work.context.options;
     let judged = answered.and_then(|base| options.judged_at(&base.to_string()));
     if judged.is_none() {
-        let identity = identity(place, &signers);
+        // Whoever may sign for this repository has shown it: a mirror that goes back to what another of them signed goes back.
+        let pinned: Vec<Fingerprint> = work
+            .keys
+            .iter()
+            .map(|pin| pin.fingerprint.clone())
+            .collect();
+        let known_by = if signers.is_empty() {
+            &signers
+        } else {
+            &pinned
+        };
+        let identity = identity(place, known_by);
         freshness::check_not_older(&options.index_dir, &identity, date)?;
     }
     let others = all.iter().filter(|base| Some(*base) != answered);
@@ -249,10 +263,16 @@ fn named(repomd: &Repomd, entry: &'static str) -> Result<Option<Named>, YumError
         entry,
         kind: file.weak_checksum.clone(),
     })?;
+    let size = file.size.ok_or(YumError::NoSize { entry })?;
+    // Where nothing is signed, whoever is on the way chooses these numbers.
+    let claimed = size.max(file.open_size.unwrap_or_default());
+    if claimed > limits::INDEX_BYTES {
+        return Err(YumError::TooLarge { entry, claimed });
+    }
     Ok(Some(Named {
         location: file.location.clone(),
         digest,
-        size: file.size.ok_or(YumError::NoSize { entry })?,
+        size,
         open_size: file.open_size,
     }))
 }

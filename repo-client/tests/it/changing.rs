@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::index::FORMAT;
 use vzpkg_metadata::template::{KeyPin, RepositoryLine};
@@ -192,12 +192,15 @@ fn an_interruption_ends_a_single_load_though_the_server_is_silent() {
         let keys = [pin(&archive.key)];
         let error = std::thread::scope(|scope| {
             let load = scope.spawn(|| bench.load(&line, &keys).unwrap_err());
-            while archive.server.requests_of(INRELEASE).is_empty() {
+            let (began, server) = (Instant::now(), &archive.server);
+            let is_asked = || !server.requests_of(INRELEASE).is_empty();
+            while !is_asked() && !load.is_finished() && began.elapsed() < Duration::from_mins(2) {
                 std::thread::sleep(Duration::from_millis(5));
             }
             bench.options.cancel.store(true, Ordering::Relaxed);
             load.join().unwrap()
         });
+        assert!(!archive.server.requests_of(INRELEASE).is_empty());
         assert!(
             matches!(
                 *error.problem,

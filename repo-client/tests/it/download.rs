@@ -300,3 +300,40 @@ fn an_address_that_is_none_is_refused_before_anything_is_asked() {
     assert!(chain(&f.fetch().unwrap_err()).contains("no address is known"));
     assert_eq!(f.bench.options.now, NOW);
 }
+
+#[test]
+fn attack_on_files_of_others_by_a_wrong_size_removes_nothing() {
+    let mut f = fixture();
+    f.fetch().unwrap();
+    f.tool.package.size.0 += 1;
+    let error = f.fetch().unwrap_err();
+    assert!(
+        matches!(error, FetchError::Size { claimed, found, .. } if claimed == found + 1),
+        "{}",
+        chain(&error)
+    );
+    f.tool.package.size.0 -= 1;
+    f.archive.server.forget_requests();
+    f.fetch().unwrap();
+    assert_eq!(f.archive.server.requests(), []);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_last_from_then_on() {
+    let f = fixture();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let repository = f
+        .bench
+        .load(&line(&f.archive.server.url()), &[pin(&f.archive.key)])
+        .unwrap();
+    let client = f.bench.client();
+    for name in ["tool", "hello"] {
+        let mut wanted = f.bench.package(&repository, name);
+        wanted.base_urls.insert(0, dead.clone());
+        client.fetch(&[wanted]).unwrap();
+    }
+    let messages = f.bench.recorder.messages.lock().unwrap().join("\n");
+    assert_eq!(messages.matches("does not answer").count(), 1, "{messages}");
+}

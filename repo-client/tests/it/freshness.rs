@@ -5,6 +5,7 @@ use crate::support::{Bench, NOW, chain, line, pin};
 use vzpkg_metadata::template::{KeyPin, RepositoryLine};
 use vzpkg_repo_client::Refresh;
 use vzpkg_tests::http_server::HttpServer;
+use vzpkg_tests::keys::TestKey;
 use vzpkg_tests::tools::{DAY, EPOCH};
 
 fn refused(bench: &Bench, line: &RepositoryLine, keys: &[KeyPin]) -> String {
@@ -98,4 +99,29 @@ fn a_damaged_memory_is_not_ignored() {
     let other = HttpServer::serve(archive.repo.root());
     let error = refused(&bench, &line(&other.url()), &keys);
     assert!(error.contains("newest-seen.json` is damaged"), "{error}");
+}
+
+#[test]
+fn replay_old_is_refused_where_another_pinned_key_signed_it() {
+    let bench = Bench::new();
+    let mut archive = Archive::new(&bench);
+    let successor = TestKey::new("successor");
+    let keys = [pin(&archive.key), pin(&successor)];
+    archive.repo.suite("stable").date = EPOCH + 60;
+    archive.repo.publish(&successor);
+    bench.load(&line(&archive.server.url()), &keys).unwrap();
+    archive.repo.suite("stable").date = EPOCH;
+    archive.repo.publish(&archive.key);
+    let error = refused(&bench, &line(&archive.server.url()), &keys);
+    assert!(error.contains("but one of 2026-01-01T00:01:00Z"), "{error}");
+}
+
+#[test]
+fn what_was_signed_a_moment_after_we_began_counts() {
+    let mut bench = Bench::new();
+    let archive = Archive::new(&bench);
+    bench.options.now = EPOCH - 60;
+    bench
+        .load(&line(&archive.server.url()), &[pin(&archive.key)])
+        .unwrap();
 }

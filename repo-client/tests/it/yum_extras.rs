@@ -4,8 +4,9 @@ use crate::support::{Bench, chain, pin};
 use crate::yum::{Hand, hand, line, names};
 use std::fs;
 use vzpkg_repo_client::report::Loaded;
-use vzpkg_repo_client::{read_groups, read_modules};
+use vzpkg_repo_client::{Refresh, read_groups, read_modules};
 use vzpkg_tests::apt_repo::compress;
+use vzpkg_tests::http_server::{Fault, HttpServer, Times};
 use vzpkg_tests::keys::TestKey;
 use vzpkg_tests::tools::EPOCH;
 
@@ -103,4 +104,35 @@ fn streams_that_cannot_be_read_stop_the_load() {
         let error = chain(&bench.load(&line(&url), &[pin(&key)]).unwrap_err());
         assert!(error.contains("YAML"), "{error}");
     }
+}
+
+#[test]
+fn groups_that_could_not_be_fetched_are_asked_for_again() {
+    let mut bench = Bench::new();
+    bench.options.refresh = Refresh::Always;
+    let key = TestKey::new("vendor");
+    repository(&bench, &key, "repo", &[("group_xz", GROUPS)]);
+    let server = HttpServer::serve(&bench.env.path("repo"));
+    let load = || bench.load(&line(&server.url()), &[pin(&key)]).unwrap();
+    let file = "/repodata/group_xz.xz";
+    server.fault(file, Times::Always, Fault::Status(404));
+    assert_eq!(load().groups, None);
+    let said = bench.recorder.messages.lock().unwrap().join("\n");
+    assert!(said.contains("asked for again"), "{said}");
+    server.heal();
+    assert!(load().groups.is_some());
+}
+
+#[test]
+fn bomb_sizes_that_no_index_has_are_refused() {
+    let bench = Bench::new();
+    let key = TestKey::new("vendor");
+    let root = bench.env.path("repo");
+    let packed = compress(GROUPS.as_bytes(), "xz");
+    let made = hand(root.clone(), &key, &["a"], "", EPOCH);
+    let made = made.file("modules", "modules.xz", &packed, 1 << 40);
+    made.publish(&key);
+    let url = format!("file://{}", root.display());
+    let error = chain(&bench.load(&line(&url), &[pin(&key)]).unwrap_err());
+    assert!(error.contains("more than any has"), "{error}");
 }

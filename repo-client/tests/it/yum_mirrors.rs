@@ -3,8 +3,10 @@
 use crate::support::{Bench, chain, pin};
 use crate::yum::{hand, names, served, source};
 use std::fs;
+use std::path::Path;
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::template::RepositoryLine;
+use vzpkg_repo_client::Refresh;
 use vzpkg_tests::keys::TestKey;
 use vzpkg_tests::tools::EPOCH;
 
@@ -82,4 +84,64 @@ fn a_mirror_list_and_a_metalink_name_the_mirrors() {
     );
     let error = chain(&load(&["empty"]).unwrap_err());
     assert!(error.contains("names 0 files"), "{error}");
+}
+
+/// A metalink that says what `repomd.xml` is to be.
+fn metalink(digest: &Digest, url: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><metalink><files><file name=\"repomd.xml\"><verification>\
+         <hash type=\"sha256\">{digest}</hash></verification><resources>\
+         <url preference=\"100\">{url}/repodata/repomd.xml</url>\
+         </resources></file></files></metalink>"
+    )
+}
+
+#[test]
+fn freeze_by_a_mirror_that_says_nothing_changed_is_noticed_by_the_metalink() {
+    let mut bench = Bench::new();
+    bench.options.refresh = Refresh::Always;
+    let key = TestKey::new("vendor");
+    let (root, newer) = (bench.env.path("repo"), bench.env.path("newer"));
+    hand(root.clone(), &key, &["old"], "", EPOCH);
+    hand(newer.clone(), &key, &["new"], "", EPOCH + 1);
+    let digest = |root: &Path| Digest::of(&fs::read(root.join("repodata/repomd.xml")).unwrap());
+    let server = served(&root);
+    let list = bench.env.path("metalink");
+    fs::write(&list, metalink(&digest(&root), &server.url())).unwrap();
+    let mut source = source(&[]);
+    source.mirror_lists = vec![format!("file://{}", list.display())];
+    let line = RepositoryLine::Yum(source);
+    for _ in 0..2 {
+        assert_eq!(names(&bench.load(&line, &[pin(&key)]).unwrap()), ["old"]);
+    }
+    // The mirror stands still, and answers "not modified".
+    fs::write(&list, metalink(&digest(&newer), &server.url())).unwrap();
+    let error = chain(&bench.load(&line, &[pin(&key)]).unwrap_err());
+    assert!(error.contains("the content has sha256"), "{error}");
+    assert_eq!(server.requests().last().unwrap().status, 200);
+}
+
+#[test]
+fn attack_by_blocking_the_metalink_of_unsigned_metadata_is_an_error() {
+    let mut bench = Bench::new();
+    bench.options.refresh = Refresh::Always;
+    let key = TestKey::new("vendor");
+    let root = bench.env.path("repo");
+    hand(root.clone(), &key, &["a"], "", EPOCH);
+    let digest = Digest::of(&fs::read(root.join("repodata/repomd.xml")).unwrap());
+    let server = served(&root);
+    let list = bench.env.path("metalink");
+    let load = |unsigned: bool| {
+        let mut source = source(&[]);
+        source.options.unsigned_metadata = unsigned;
+        source.mirror_lists = vec![format!("file://{}", list.display())];
+        bench.load(&RepositoryLine::Yum(source), &[pin(&key)])
+    };
+    for unsigned in [false, true] {
+        fs::write(&list, metalink(&digest, &server.url())).unwrap();
+        load(unsigned).unwrap();
+        fs::remove_file(&list).unwrap();
+        // Where a signature proves what a mirror shows, those that are known from the last time will do.
+        assert_eq!(load(unsigned).is_err(), unsigned);
+    }
 }

@@ -5,6 +5,7 @@
 //! was fetched lies in `packages/` like any other package; `vzpkg clean` removes it.
 
 use super::file::{self, Asked, Content, Found};
+use super::freshen::Freshener;
 use super::transfer::{End, Transfer};
 use crate::download;
 use crate::mirror::Mirrors;
@@ -13,7 +14,7 @@ use crate::mirror::error::MirrorError;
 use crate::mirror::layout::Home;
 use crate::mirror::list::{self, Entry, ListReader};
 use crate::mirror::places::Places;
-use crate::mirror::record::{Checked, Refs};
+use crate::mirror::record::Refs;
 use crate::transport::Stop;
 use std::collections::{BTreeMap, btree_map};
 use std::fs::{self, File};
@@ -33,12 +34,10 @@ type Lookup = Vec<(u64, u64)>;
 /// What a server that fetches on demand remembers.
 #[derive(Debug)]
 pub(super) struct Demand {
-    /// Seconds after which upstream is asked whether there is a newer state.
-    max_age: i64,
+    /// Newer states.
+    pub(super) news: Freshener,
     /// The states that were looked into last, by mirror.
     lookups: Mutex<BTreeMap<MirrorName, BTreeMap<Digest, Arc<Lookup>>>>,
-    /// Held by the one who asks upstream for a newer state of a mirror: the others wait for what it brings.
-    asking: Mutex<BTreeMap<MirrorName, Arc<Mutex<()>>>>,
     /// What is being fetched, by its digest.
     transfers: Mutex<BTreeMap<Digest, Arc<Transfer>>>,
 }
@@ -63,62 +62,28 @@ pub(super) enum Unanswered {
 }
 
 impl Demand {
+    /// `max_age`: seconds after which upstream is asked whether there is a newer state.
     pub(super) const fn new(max_age: i64) -> Self {
         Self {
-            max_age,
+            news: Freshener::new(max_age),
             lookups: Mutex::new(BTreeMap::new()),
-            asking: Mutex::new(BTreeMap::new()),
             transfers: Mutex::new(BTreeMap::new()),
         }
     }
 
-    /// Before a signed root is answered: asks upstream for a newer state of a mirror that brings nothing by itself, unless
-    /// that was done a moment ago. What fails leaves what is published.
-    pub(super) fn refresh(&self, mirrors: &Mirrors, asked: &Asked, now: i64) {
-        let path = String::from_utf8_lossy(asked.path.as_bytes());
-        let file = path.rsplit('/').next().unwrap_or_default();
-        if !matches!(file, "InRelease" | "Release" | "repomd.xml") {
-            return;
-        }
-        let due = || -> Result<bool, MirrorError> {
-            let home = mirrors.home(&asked.mirror)?;
-            let on_demand = MirrorConfig::read(&home)?.selection.on_demand;
-            let refs = Refs::read(&home)?;
-            let checked = Checked::read(&home, refs.newest);
-            let age = now.saturating_sub(checked.at);
-            let is_fresh = refs.newest.is_some() && (0..=self.max_age).contains(&age);
-            Ok(on_demand && !is_fresh)
-        };
-        if !due().unwrap_or(false) {
-            return;
-        }
-        let turn = {
-            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(asking.entry(asked.mirror.clone()).or_default())
-        };
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if due().unwrap_or(false)
-            && let Err(error) = mirrors.sync_one_at(&asked.mirror, now)
-        {
-            let text = format!("mirror `{}`: {error}; what it has is served", asked.mirror);
-            mirrors
-                .context
-                .reporter
-                .message(&crate::source::shown(&text));
-        }
-    }
-
-    /// What the published state, or the one before, names at this path: here, or on its way.
+    /// What the published state, or the one before, names at this path: here, or on its way. A package signature is judged
+    /// at `now`, for the server may have run for months.
     pub(super) fn fetch(
         self: &Arc<Self>,
         mirrors: &Mirrors,
         asked: &Asked,
+        now: i64,
     ) -> Result<Found, Unanswered> {
         let named = self.look_up(mirrors, asked);
         let named = named.map_err(|error| told(asked, &error))?;
         let Named { entry, listed } = named.ok_or(Unanswered::Unknown)?;
         let (size, digest) = (entry.size, entry.digest);
-        let transfer = self.transfer(mirrors, asked, entry)?;
+        let transfer = self.transfer(mirrors, asked, entry, now)?;
         // Who gets nothing is told by the status.
         if transfer.begun() == Some(End::Failed) {
             return Err(Unanswered::Upstream);
@@ -147,6 +112,7 @@ impl Demand {
         mirrors: &Mirrors,
         asked: &Asked,
         entry: Entry,
+        now: i64,
     ) -> Result<Arc<Transfer>, Unanswered> {
         let mut transfers = self.transfers();
         if let Some(running) = transfers.get(&entry.digest) {
@@ -168,7 +134,7 @@ impl Demand {
         let (mirrors, asked) = (mirrors.clone(), asked.clone());
         let spawned = thread::Builder::new().spawn(move || {
             let running = running;
-            match bring(&mirrors, &asked, &entry, &running.transfer) {
+            match bring(&mirrors, &asked, &entry, now, &running.transfer) {
                 Ok(file) => running.end(Some(file)),
                 Err(error) => drop(told(&asked, &error)),
             }
@@ -240,6 +206,7 @@ fn bring(
     mirrors: &Mirrors,
     asked: &Asked,
     entry: &Entry,
+    now: i64,
     transfer: &Transfer,
 ) -> Result<File, MirrorError> {
     let home = mirrors.home(&asked.mirror)?;
@@ -252,7 +219,7 @@ fn bring(
     let places = Places::of_last_sync(&work, &MirrorConfig::read(&home)?, &refs)?;
     let item = places.item(&[entry])?;
     download::download_watched(&mirrors.context, &stop, &item, Some(transfer))?;
-    places.check_signature(&path, entry, mirrors.context.options.now)?;
+    places.check_signature(&path, entry, now)?;
     Ok(File::open(&path).map_err(FileError::on("open", &path))?)
 }
 

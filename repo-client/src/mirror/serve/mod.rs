@@ -10,6 +10,7 @@
 mod answer;
 mod demand;
 mod file;
+mod freshen;
 mod request;
 mod transfer;
 
@@ -167,11 +168,11 @@ fn find(mirrors: &Mirrors, demand: Option<&Arc<Demand>>, path: &str) -> Result<O
         return Ok(file::published(&mirrors.layout, &asked));
     };
     let now = jiff::Timestamp::now().as_second();
-    demand.refresh(mirrors, &asked, now);
+    demand.news.refresh(mirrors, &asked, now);
     if let Some(found) = file::published(&mirrors.layout, &asked) {
         return Ok(Some(found));
     }
-    match demand.fetch(mirrors, &asked) {
+    match demand.fetch(mirrors, &asked, now) {
         Ok(found) => Ok(Some(found)),
         Err(Unanswered::Unknown) => Ok(None),
         Err(Unanswered::Busy) => Err(503),

@@ -91,8 +91,11 @@ impl Transfer {
             }
             let upto = match seen.end {
                 Some(End::Right) => end,
-                Some(End::Failed) => return Err(ErrorKind::UnexpectedEof.into()),
-                None => seen.came.min(unproved),
+                // What came before it failed is passed on, whoever of the two is faster.
+                Some(End::Failed) if seen.came.min(unproved) <= at => {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                Some(End::Failed) | None => seen.came.min(unproved),
             };
             let file = seen.file.ok_or(ErrorKind::UnexpectedEof)?;
             let wanted = usize::try_from(upto.saturating_sub(at)).unwrap_or(PIECE);
