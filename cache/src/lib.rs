@@ -55,8 +55,10 @@
 //! | COMMIT | the version | – |
 //!
 //! If `state.db` is lost or damaged, [`store::rebuild`] makes it again from the records, and takes marks and containers
-//! from what can be read of the old one. [`store::Store::verify`] reads everything again and says what is not what its
-//! name says.
+//! from what can be read of the old one. Until that was done nobody works on the store: an empty database in the place of a
+//! lost one would make a collection take everything, so none is made beside records, and none is used while
+//! `state.db.aside` says that a rebuild has not ended. [`store::Store::verify`] reads everything again that versions,
+//! containers, cached trees and manifests name, and says what is not what its name says.
 //!
 //! # Locks
 //!
@@ -82,9 +84,13 @@
 //! of a manifest or image after one touch, and needs no list of what it uses, however long it runs. Building a database
 //! of references instead would have to be right after every crash; this is derived each time from what is named.
 //!
-//! Roots: versions in the database (a collection first expires those that no head, mark, tag, container or mount keeps),
-//! containers' links, cached trees, every digest in any mount table of the machine, packages of the versions' locks, and
-//! what the other crates report ([`vzpkg_metadata::RootSet`]).
+//! Roots: versions in the database (but old ones that no head, mark, tag, container or mount keeps: their rows go after
+//! the mark, unless somebody uses them by then), containers' links and the trees that an unfinished relink is between,
+//! cached trees, every digest in any mount table of the machine, packages of the versions' locks, and what the other
+//! crates report ([`vzpkg_metadata::RootSet`]).
+//!
+//! A tree of `trees/` is complete while it has its name, so it is renamed into `tmp/` before it is removed, under the
+//! exclusive lock of `images/`, when its image is gone: a build writes the image before it looks for the tree.
 //!
 //! # Cost
 //!

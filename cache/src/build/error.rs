@@ -7,6 +7,7 @@ use crate::store::{
 use std::fmt;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::path::PathError;
+use vzpkg_metadata::template::ScriptKind;
 use vzpkg_metadata::transaction::PackageRef;
 use vzpkg_metadata::tree::TreeError;
 use vzpkg_runtime::sandbox::{RunStatus, SandboxError};
@@ -42,6 +43,9 @@ impl fmt::Display for ScriptFailure {
 /// Why no version was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Whoever fetches failed before all packages had come, and says why.
+    #[error("not every package could be fetched")]
+    Unfetched,
     /// A package or template script, or the package manager, failed.
     #[error("{0}")]
     Script(Box<ScriptFailure>),
@@ -88,6 +92,9 @@ pub enum BuildError {
         /// What it should be.
         expected: String,
     },
+    /// The template has a script that no build of its family runs.
+    #[error("the script `{0}` works in deb templates only")]
+    DebScript(ScriptKind),
     /// A file of the base or of the result cannot be understood.
     #[error("`{path}` of the tree cannot be read: {problem}")]
     Content {
@@ -96,9 +103,6 @@ pub enum BuildError {
         /// What is wrong.
         problem: &'static str,
     },
-    /// Names got other ids in each of three attempts.
-    #[error("user and group ids differ with each attempt")]
-    UnstableIds,
     /// The id registry cannot be used, or gives a name another id than the build did.
     #[error(transparent)]
     Registry(#[from] DatabaseError),

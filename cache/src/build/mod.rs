@@ -114,6 +114,9 @@ pub struct BuildRequest<'a> {
     pub helper: &'a HelperCommand,
     /// How the kernel shows trees here; from `runtime::rootfs::probe`.
     pub tier: Tier,
+    /// How many package files the sender of [`build`] is going to send. Where fewer come, it failed, and nothing is built of
+    /// what other builds have left of those that did not come: what was wrong with them is not known here.
+    pub arriving: usize,
     /// How many packages are read at once.
     pub threads: usize,
     /// How long one run of the package manager, or one template script, may take.
@@ -175,13 +178,17 @@ pub fn build_tree(
         arrivals,
         request.reporter,
     )?;
+    if imported.len() < request.arriving {
+        return Err(BuildError::Unfetched);
+    }
     let packages = in_order(request, &imported)?;
     let mut known = request.store.db.ids_for(&request.template.name)?;
     for (name, ids) in request.ids {
         known.entry(name.clone()).or_insert(*ids);
     }
     // A script may make a user whose name nobody foresaw; then it is built again with an id for it (DESIGN, Ids).
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         let mut plan = Plan::new(request, &packages, &imported, &known)?;
         let (digest, given) = build_once(&plan, &mut clock)?;
         let unforeseen = ids::unforeseen(&plan, &given);
@@ -191,8 +198,8 @@ pub fn build_tree(
             return Ok(draft(request, &plan, digest, clock.timings));
         }
         known.extend(unforeseen);
+        attempt += 1;
     }
-    Err(BuildError::UnstableIds)
 }
 
 /// Builds a version and publishes it: everything is synced first, then one row makes it visible. The ids it uses are
@@ -206,12 +213,33 @@ pub fn build(
     request: &BuildRequest<'_>,
     arrivals: Receiver<Fetched>,
 ) -> Result<Published, BuildError> {
+    let draft = finish(request, arrivals)?;
+    Ok(request.store.publish(draft)?)
+}
+
+/// As [`build`], but where the template has a version with the tree already, its head stays where it is.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_if_new(
+    request: &BuildRequest<'_>,
+    arrivals: Receiver<Fetched>,
+) -> Result<Published, BuildError> {
+    let draft = finish(request, arrivals)?;
+    Ok(request.store.publish_if_new(draft)?)
+}
+
+/// A version that is ready to be published.
+fn finish(
+    request: &BuildRequest<'_>,
+    arrivals: Receiver<Fetched>,
+) -> Result<VersionDraft, BuildError> {
     let draft = build_tree(request, arrivals)?;
     // The last moment: a version that is being published is published to the end.
     request.step(Step::Publish)?;
     let registry = &request.store.db;
     registry.reserve(&request.template.name, &draft.lock.ids)?;
-    Ok(request.store.publish(draft)?)
+    Ok(draft)
 }
 
 /// The manifests of everything that comes, in the order of the transaction.

@@ -18,6 +18,9 @@ use vzpkg_runtime::sandbox::{Bind, RunCommand};
 /// Where scripts are seen inside; a file system of the session, so never part of the tree.
 const INSIDE: &str = "/run/vzpkg/scripts";
 
+/// The host's bash, where it has one.
+const BASH: &str = "/bin/bash";
+
 /// Where the tree is seen by host-side scripts.
 const TARGET: &str = "/run/vzpkg/root";
 
@@ -124,12 +127,22 @@ impl<'a> Runner<'a> {
         let mut session =
             Session::on_host(self.plan, self.stage, self.serial, target, vec![scripts])?;
         let path = format!("{INSIDE}/{}", file_name(template, kind));
-        let command = RunCommand::new(["/bin/sh", &path, TARGET, plain_name(template)]);
+        let shell = host_shell();
+        let command = RunCommand::new([shell, &path, TARGET, plain_name(template)]);
         let outcome = session.run(&command)?;
         if !outcome.success() {
             return Err(run::failure(None, script_name(template, kind), &outcome));
         }
         session.finish()
+    }
+}
+
+/// What runs scripts on the host: bash, for which those of the original are written, else the shell that every host has.
+fn host_shell() -> &'static str {
+    if Path::new(BASH).exists() {
+        BASH
+    } else {
+        "/bin/sh"
     }
 }
 

@@ -28,7 +28,7 @@ pub enum ResetError {
 }
 
 /// What has to go for the version to show at and below `paths`; without any, everywhere but in the files that each
-/// container is given (host name, name servers, machine id, repositories).
+/// container is given (host name, name servers, machine id, repositories). No edits where nothing would change.
 ///
 /// # Errors
 /// [`ResetError`] for a path of which nothing is private, or that would not show.
@@ -69,6 +69,11 @@ pub fn reset(tree: &Tree, upper: &UpperScan, paths: &[RelPath]) -> Result<Merge,
     {
         let meta = node.meta.clone();
         work.edits.push(UpperEdit::SetMeta { path: root, meta });
+    }
+    // Ways to nothing alone are no change, and would be all that the way back leads to.
+    let only_ways = |edit: &UpperEdit| matches!(edit, UpperEdit::Reveal { .. });
+    if work.lines.is_empty() && work.edits.iter().all(only_ways) {
+        work.edits.clear();
     }
     work.lines
         .sort_by(|one, other| one.subject.cmp(&other.subject));

@@ -284,6 +284,17 @@ fn a_reset_of_everything_leaves_what_each_container_is_given() {
 }
 
 #[test]
+fn a_reset_that_takes_nothing_away_has_no_edits() {
+    let mut site = site();
+    let meta = site.tree.node(&RelPath::root()).unwrap().meta.clone();
+    site.upper.root = meta;
+    site.own("etc/hostname", 0o644, "web");
+    site.ways("usr/bin/base", false);
+    assert_eq!(site.reset(&[]).unwrap(), Merge::default());
+    assert_eq!(site.reset(&["usr"]).unwrap(), Merge::default());
+}
+
+#[test]
 fn a_reset_of_a_path_takes_what_is_below_and_no_more() {
     let mut site = site();
     site.own("usr/bin/base", 0o700, "p")

@@ -2,7 +2,7 @@
 //! carried out, makes the directories they need, and drops those that nothing private is left in.
 
 use super::judge::same_meta;
-use super::records::read_record;
+use super::records::{is_read, read_record};
 use super::view::Views;
 use super::{
     Again, Blobs, Decision, Merge, MergeError, MergeInput, MergeReport, Obstacle, RECORD_BYTES,
@@ -102,13 +102,39 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// All bytes of a regular file of one of the trees; nothing for anything else.
+    /// All bytes of a regular file of one of the trees; nothing for anything else. In a rollback a tree may have the
+    /// container's own file, which no store has: where it was not touched since, it still lies in its place.
     pub(super) fn read_node(
         &self,
         path: &RelPath,
         node: Option<&Node>,
     ) -> Result<Vec<u8>, MergeError> {
-        read_record(self.input.objects, path, node)
+        let read = read_record(self.input.objects, path, node);
+        match node.map(|node| &node.kind) {
+            Some(NodeKind::File { digest, .. })
+                if read.is_err() && self.is_own(path, digest)? =>
+            {
+                self.read_private(path)
+            }
+            _ => read,
+        }
+    }
+
+    /// Whether what has this digest is the private file at `path`, as it is, or as it was before the relink that is rolled
+    /// back, which left it where it was.
+    fn is_own(&self, path: &RelPath, digest: &Digest) -> Result<bool, MergeError> {
+        if !matches!(
+            self.private(path).map(|entry| &entry.kind),
+            Some(UpperKind::File { .. })
+        ) {
+            return Ok(false);
+        }
+        let stayed = matches!(
+            self.before(path),
+            Some(Before::Changed { node })
+                if matches!(node.kind, NodeKind::File { digest: of, .. } if of == *digest)
+        );
+        Ok(stayed || self.private_digest(path)? == *digest)
     }
 
     /// What was private at `path` before the relink that is rolled back, if that changed it.
@@ -150,6 +176,28 @@ impl<'a> Draft<'a> {
                 path: path.clone(),
                 node,
             },
+        };
+        self.changes.insert(path, vec![edit]);
+    }
+
+    /// Puts what the new side has at `path` to `place`, as `node` says. What a relink kept aside comes as the very file that
+    /// it was, for no store has its bytes.
+    pub(super) fn put_new(&mut self, path: &RelPath, place: &RelPath, node: Node) {
+        let kept = match (self.input.undo, self.before(path)) {
+            (Some(undo), Some(Before::Kept { slot, .. })) => Some((undo.from.generation, *slot)),
+            _ => None,
+        };
+        let Some((generation, slot)) = kept else {
+            self.put(place, node);
+            return;
+        };
+        self.settle(place);
+        let path = place.clone();
+        let edit = UpperEdit::Restore {
+            path: path.clone(),
+            generation,
+            slot,
+            node,
         };
         self.changes.insert(path, vec![edit]);
     }
@@ -223,9 +271,10 @@ impl<'a> Draft<'a> {
     }
 
     /// The finished merge.
-    pub(super) fn finish(mut self) -> Merge {
+    pub(super) fn finish(mut self) -> Result<Merge, MergeError> {
         self.drop_empty_directories();
         self.make_parents();
+        self.remember_contents()?;
         // What was kept at first may go with its directory, or change after all.
         self.kept.retain(|edit| {
             let path = edit.path();
@@ -251,7 +300,7 @@ impl<'a> Draft<'a> {
             .collect();
         self.report
             .sort_by(|one, other| one.subject.cmp(&other.subject));
-        Merge {
+        Ok(Merge {
             plan: RelinkPlan {
                 edits,
                 blobs: self.blobs,
@@ -261,7 +310,25 @@ impl<'a> Draft<'a> {
                 lines: self.report,
                 obstacles: self.obstacles,
             },
+        })
+    }
+
+    /// A file that is put back is the container's own, which may write into it: of those that a merge reads, the undo record
+    /// gets the bytes, so that the way back from here has something to compare with.
+    fn remember_contents(&mut self) -> Result<(), MergeError> {
+        let restored = self.changes.values().flatten();
+        let restored = restored.filter_map(|edit| match edit {
+            UpperEdit::Restore { path, node, .. } if is_read(path) => Some((path, node)),
+            _ => None,
+        });
+        let mut contents = Blobs::new();
+        for (path, node) in restored {
+            if let NodeKind::File { digest, .. } = node.kind {
+                contents.insert(digest, self.read_node(path, Some(node))?);
+            }
         }
+        self.blobs.append(&mut contents);
+        Ok(())
     }
 
     /// From the innermost out: a directory that only held what has gone goes too, unless it is private itself.

@@ -236,7 +236,7 @@ fn carry_out(draft: &mut Draft<'_>, path: &RelPath, entry: &UpperEntry, ruling: 
             if let Some(new) = draft.new_node(path) {
                 let mut node = new.clone();
                 node.meta = meta;
-                draft.put(path, node);
+                draft.put_new(path, path, node);
                 draft.say(&path, Decision::TakenWithOwnMetadata);
             }
         }
@@ -289,7 +289,7 @@ fn lay_beside(draft: &mut Draft<'_>, path: &RelPath) {
     match (place, draft.new_node(path)) {
         (Some(place), Some(new)) => {
             let node = new.clone();
-            draft.put(&place, node);
+            draft.put_new(path, &place, node);
             let new = place.to_string();
             draft.say(&path, Decision::KeptBeside { new });
         }

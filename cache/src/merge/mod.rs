@@ -96,9 +96,10 @@ pub enum Decision {
     /// The private content stays; mode, owner or attributes follow the new version where the container had not changed
     /// them.
     KeptWithNewMetadata,
-    /// Both changed it: the private one stays, the new version's lies beside it.
+    /// Both changed it: the private one stays, the other side's lies beside it: the new version's, or in a rollback what was
+    /// there before.
     KeptBeside {
-        /// Where the new version's lies.
+        /// Where the other one lies.
         new: String,
     },
     /// The private one stays, and the new version's shows nowhere.
@@ -124,6 +125,11 @@ pub enum Decision {
     PutBack,
     /// A cache: dropped, and made again at the next start.
     MadeAgain,
+    /// rpm's database, to which the container had added nothing but keys: the new version's, which does not have them.
+    KeysGone {
+        /// Which keys, by the names that rpm gives them.
+        keys: Vec<String>,
+    },
     /// A package of which the container's version stays.
     PackageKept {
         /// The container's version; `None` where the container removed it.
@@ -220,6 +226,7 @@ impl ReportLine {
         match &self.decision {
             Decision::KeptBeside { .. }
             | Decision::MovedAside { .. }
+            | Decision::KeysGone { .. }
             | Decision::PackageKept { .. }
             | Decision::PackageTaken { .. } => true,
             Decision::Kept { why } => *why != Why::State && *why != Why::Removed,
@@ -254,7 +261,7 @@ impl fmt::Display for Decision {
                 f.write_str("the container's content with the template's mode and owner")
             }
             Self::KeptBeside { new } => {
-                write!(f, "changed on both sides: kept, the template's is `{new}`")
+                write!(f, "changed on both sides: kept, the other one is `{new}`")
             }
             Self::Kept { why } => write!(f, "kept: {why}"),
             Self::MovedAside { to } => write!(f, "hid a new type of file: moved to `{to}`"),
@@ -267,6 +274,11 @@ impl fmt::Display for Decision {
             Self::Reset => f.write_str("the container's is gone"),
             Self::PutBack => f.write_str("put back as it was"),
             Self::MadeAgain => f.write_str("made again at the next start"),
+            Self::KeysGone { keys } => write!(
+                f,
+                "the template's, without the keys that the container imported (rpm --import imports them again): {}",
+                keys.join(", ")
+            ),
             Self::PackageKept { private, template } => write!(
                 f,
                 "the container's {} stays (template: {})",
@@ -355,7 +367,7 @@ pub fn merge(input: &MergeInput<'_>, check: &mut UnionCheck<'_>) -> Result<Merge
     };
     records::merge_all(&mut draft, input.family)?;
     files::merge(&mut draft, &packages)?;
-    Ok(draft.finish())
+    draft.finish()
 }
 
 /// The paths at which a merge finds two trees different: in anything but times.

@@ -14,7 +14,7 @@ use vzpkg_metadata::{Family, RelPath, version};
 use vzpkg_runtime::container::UpperKind;
 
 pub(crate) const STATUS: &str = "var/lib/dpkg/status";
-const INFO: &str = "var/lib/dpkg/info";
+pub(super) const INFO: &str = "var/lib/dpkg/info";
 
 /// What the packages say about single paths.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 //! A guard ends with its process, however that ends. The files stay: removing a lock file that somebody waits for would
 //! give two processes the same guard.
 
-use super::layout::{Layout, template_file_name};
+use super::layout::{Layout, template_file_name, template_of_file_name};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -176,12 +177,41 @@ fn open(path: &Path) -> Result<File, FileError> {
         .map_err(FileError::on("open", path))
 }
 
+/// Takes the guards of these templates and of all that were ever built, in the order of their names: nobody builds any of
+/// them while the result lives.
+pub(super) fn take_templates(
+    layout: &Layout,
+    mut names: BTreeSet<TemplateName>,
+    wait: Wait,
+    reporter: &dyn GuardReporter,
+) -> Result<Vec<Guard>, GuardError> {
+    let directory = layout.guards();
+    for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
+        let name = entry
+            .map_err(FileError::on("list", &directory))?
+            .file_name();
+        let template = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("template:"));
+        names.extend(template.and_then(template_of_file_name));
+    }
+    let guards = names.into_iter().map(GuardName::Template);
+    guards
+        .map(|name| Guard::take(layout, name, wait, reporter))
+        .collect()
+}
+
 /// Takes every guard that there is, or none: nobody works on the store while the result lives, and nobody is waited for.
+/// All but that of the database, which whoever opens it may need; that of collections even if there was none yet.
 pub(super) fn take_all(layout: &Layout) -> Result<Vec<FileGuard>, GuardError> {
     let directory = layout.guards();
-    let mut held = Vec::new();
+    let mut paths = BTreeSet::from([layout.guard(&GuardName::Collect.file_name())]);
     for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
-        let path = entry.map_err(FileError::on("list", &directory))?.path();
+        paths.insert(entry.map_err(FileError::on("list", &directory))?.path());
+    }
+    paths.remove(&layout.guard(&GuardName::Database.file_name()));
+    let mut held = Vec::new();
+    for path in paths {
         let file = open(&path)?;
         match FileGuard::attempt(file, Share::Exclusive).map_err(FileError::on("lock", &path))? {
             Attempt::Held(guard) => held.push(guard),

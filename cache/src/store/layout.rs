@@ -181,6 +181,11 @@ pub(super) fn template_file_name(template: &TemplateName) -> String {
     template.as_str().replace('/', "@")
 }
 
+/// The template whose [`template_file_name`] this is.
+pub(super) fn template_of_file_name(name: &str) -> Option<TemplateName> {
+    name.replace('@', "/").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

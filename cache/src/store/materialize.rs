@@ -29,7 +29,8 @@ pub enum MaterializeError {
 
 impl Store {
     /// Lays a tree out as a plain directory, unless it is there, and says where. It is complete and durable when it has
-    /// its name; gc removes it with its image. Contents are reflinked where the file system can, else copied.
+    /// its name; gc takes the name away first, after the image is gone. Contents are reflinked where the file system can,
+    /// else copied.
     ///
     /// # Errors
     /// [`MaterializeError`] by the step that failed.

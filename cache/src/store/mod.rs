@@ -5,6 +5,7 @@
 
 mod agreement;
 mod apart;
+mod aside;
 mod builds;
 mod db;
 mod erofs;
@@ -43,7 +44,10 @@ pub use reserve::Reserve;
 pub use verify::{Finding, VerifyError, VerifyReporter};
 pub use version::{Timing, VersionDraft, VersionError, VersionRecord, Versions};
 
+use db::Purpose;
+use std::collections::BTreeSet;
 use std::path::Path;
+use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::durable::{self, FileError};
 
 /// What a command may do to the store.
@@ -102,22 +106,33 @@ fn directories(layout: &Layout) -> [(std::path::PathBuf, u32); 9] {
     ]
 }
 
+fn make_directories(layout: &Layout) -> Result<(), FileError> {
+    for (path, mode) in directories(layout) {
+        durable::create_directories(&path, mode)?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Opens the store below `root`, which `ReadWrite` makes if it is not there.
     ///
     /// # Errors
-    /// [`OpenError`] by what is missing or refused.
+    /// [`OpenError`] by what is missing or refused. A store whose database was lost is not one that is not there yet:
+    /// [`DatabaseError::Lost`].
     pub fn open(root: &Path, access: Access) -> Result<Self, OpenError> {
+        Self::open_for(root, access, Purpose::Use)
+    }
+
+    fn open_for(root: &Path, access: Access, purpose: Purpose) -> Result<Self, OpenError> {
         let layout = Layout::new(root);
         match access {
             Access::ReadOnly if !layout.database().exists() => {
+                db::check_place(&layout, purpose)?;
                 return Err(OpenError::Missing(root.to_owned()));
             }
             Access::ReadOnly => {}
             Access::ReadWrite => {
-                for (path, mode) in directories(&layout) {
-                    durable::create_directories(&path, mode)?;
-                }
+                make_directories(&layout)?;
                 for many in [layout.builds(), layout.private_areas()] {
                     apart::keep_apart(&many);
                 }
@@ -125,7 +140,7 @@ impl Store {
             }
         }
         let objects = Objects::new(layout.clone(), access);
-        let db = Database::open(&layout, access)?;
+        let db = Database::open(&layout, access, purpose)?;
         Ok(Self {
             images: Images::new(layout.clone(), objects.staging()),
             packages: Packages::new(layout.clone(), objects.staging()),
@@ -147,6 +162,16 @@ impl Store {
         self.packages.place(&put)
     }
 
+    /// Refuses to go on if the database was lost or replaced since this store was opened, or is being replaced: for whoever
+    /// waited for a guard and then believes what is *not* in it.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Lost`], [`DatabaseError::Unfinished`], [`DatabaseError::Replaced`].
+    pub fn check_database(&self) -> Result<(), DatabaseError> {
+        db::check_place(&self.layout, Purpose::Use)?;
+        self.db.check_in_place()
+    }
+
     /// Begins a build: a staging directory of its own, on the file system of the objects.
     ///
     /// # Errors
@@ -166,6 +191,20 @@ impl Store {
         reporter: &dyn GuardReporter,
     ) -> Result<Guard, GuardError> {
         Guard::take(&self.layout, name, wait, reporter)
+    }
+
+    /// Takes the guards of `names` and of all templates that were ever built, waiting as long as `wait` says for each: while
+    /// they live, none of them is built, and what builds have downloaded may go.
+    ///
+    /// # Errors
+    /// As [`Self::guard`].
+    pub fn guard_templates(
+        &self,
+        names: BTreeSet<TemplateName>,
+        wait: Wait,
+        reporter: &dyn GuardReporter,
+    ) -> Result<Vec<Guard>, GuardError> {
+        guard::take_templates(&self.layout, names, wait, reporter)
     }
 
     /// Who holds a guard right now; `None` if nobody does.

@@ -15,7 +15,7 @@ use vzpkg_metadata::{Digest, VersionNumber};
 pub enum Published {
     /// A new version, now the head.
     New(VersionRecord),
-    /// The template has a version with this tree already; it became the head unless it is marked bad.
+    /// The template has a version with this tree already; [`Store::publish`] has made it the head unless it is marked bad.
     Unchanged(VersionRecord),
 }
 
@@ -26,6 +26,15 @@ impl Published {
             Self::New(record) | Self::Unchanged(record) => record,
         }
     }
+}
+
+/// What becomes of a version that has the tree already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Equal {
+    /// The head, unless it is marked bad.
+    BecomesHead,
+    /// The head only where there is none, and not if it is marked bad.
+    StaysAsItIs,
 }
 
 /// Why a version was not published. Nothing became visible.
@@ -51,6 +60,18 @@ impl Store {
     /// # Errors
     /// [`PublishError`]; the store then shows what it showed before.
     pub fn publish(&self, draft: VersionDraft) -> Result<Published, PublishError> {
+        self.publish_or(draft, Equal::BecomesHead)
+    }
+
+    /// As [`Store::publish`], but where the template has a version with this tree already, its head stays where it is.
+    ///
+    /// # Errors
+    /// As [`Store::publish`].
+    pub fn publish_if_new(&self, draft: VersionDraft) -> Result<Published, PublishError> {
+        self.publish_or(draft, Equal::StaysAsItIs)
+    }
+
+    fn publish_or(&self, draft: VersionDraft, equal: Equal) -> Result<Published, PublishError> {
         if !self.images.protect(&draft.digest)? {
             return Err(PublishError::NoImage(draft.digest));
         }
@@ -61,7 +82,9 @@ impl Store {
                 let versions = session.versions(&draft.template)?;
                 let same = versions.iter().find(|row| row.digest == draft.digest);
                 if let Some(row) = same {
-                    if row.state == VersionState::Good {
+                    let moves =
+                        equal == Equal::BecomesHead || session.head(&draft.template)?.is_none();
+                    if moves && row.state == VersionState::Good {
                         session.set_head(&row.name)?;
                     }
                     let number = row.name.number;

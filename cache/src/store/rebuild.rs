@@ -4,19 +4,18 @@
 //! (marks, tags, holds, containers, ids) comes from the damaged one as far as that can be read. Containers have their own
 //! files in their private areas.
 //!
-//! A damaged database is first linked under the name `state.db.aside`, then removed from its place; it gets its last name
-//! after everything was taken from it. So killed anywhere, the next rebuild goes on.
+//! The old database goes aside first ([`super::aside`]) and gets its last name after everything was taken from it; until
+//! then nobody else works with the new one. So killed anywhere, the next rebuild goes on, and no collection takes what the
+//! new one does not name yet.
 
-use super::db::{DatabaseError, Salvaged};
-use super::guard::{self, GuardError};
+use super::db::{DatabaseError, Purpose, Salvaged};
+use super::guard::{self, GuardError, GuardName, SilentWait, Wait};
 use super::layout::Layout;
 use super::version::{VersionError, VersionRecord};
-use super::{Access, OpenError, Store};
+use super::{Access, Guard, OpenError, Store, Versions, aside};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::{TemplateName, VersionName};
 
 /// What was found.
@@ -26,6 +25,9 @@ pub struct RebuildReport {
     pub restored: Vec<VersionName>,
     /// Records that were not taken, each with the reason.
     pub skipped: Vec<(VersionName, &'static str)>,
+    /// Files of records that cannot be understood, each with what is wrong. Nothing else knows what their versions are
+    /// made of; the next collection takes those that the database does not name.
+    pub unreadable: Vec<(PathBuf, String)>,
     /// What was taken from a damaged database.
     pub salvaged: Vec<Salvaged>,
     /// Where that one is now.
@@ -35,7 +37,7 @@ pub struct RebuildReport {
 /// Why the database was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// A record cannot be read.
+    /// A record cannot be read from the disk, or is of a newer vzpkg.
     #[error(transparent)]
     Version(#[from] VersionError),
     /// The database refused.
@@ -52,39 +54,33 @@ pub enum RebuildError {
     File(#[from] FileError),
 }
 
-/// Opens the store below `root`; a damaged database is replaced by one made from the records and from what can be read of
-/// the old one, which is kept. A sound one only gets the versions that it lacks.
+/// Opens the store below `root`; a database that is damaged or lost is replaced by one made from the records and from what
+/// can be read of the old one, which is kept. A sound one only gets the versions that it lacks.
 ///
 /// # Errors
 /// [`RebuildError`]; [`RebuildError::Guard`] if somebody works on the store.
 pub fn rebuild(root: &Path, now: i64) -> Result<(Store, RebuildReport), RebuildError> {
     let layout = Layout::new(root);
-    let store = match Store::open(root, Access::ReadWrite) {
+    super::make_directories(&layout)?;
+    // Until the new database has everything, and names it to a collection.
+    let _nobody = guard::take_all(&layout)?;
+    // All that may be refused is before the first change.
+    let records = read_records(&Versions::new(layout.clone()))?;
+    let store = match Store::open_for(root, Access::ReadWrite, Purpose::Rebuild) {
         Ok(store) if is_sound(&store)? => store,
         Ok(store) => {
             drop(store);
-            put_aside(&layout)?;
-            Store::open(root, Access::ReadWrite)?
+            replace(&layout)?
         }
-        Err(OpenError::Database(error)) if error.is_damage() => {
-            put_aside(&layout)?;
-            Store::open(root, Access::ReadWrite)?
-        }
+        Err(OpenError::Database(error)) if error.is_damage() => replace(&layout)?,
         Err(error) => return Err(error.into()),
     };
-    let mut report = store.rebuild_database()?;
-    let aside = layout.database_aside();
-    if aside.exists() {
-        report.salvaged = store.db.salvage(&aside)?;
-        let damaged = layout.database_damaged(now);
-        for ending in ["-wal", "-shm", ""] {
-            let from = with_ending(&aside, ending);
-            if from.exists() {
-                durable::publish(&from, &with_ending(&damaged, ending))?;
-            }
-        }
-        report.damaged = Some(damaged);
+    let mut report = store.restore(&records.readable)?;
+    report.unreadable = records.unreadable;
+    if aside::has_content(&layout) {
+        report.salvaged = store.db.salvage(&layout.database_aside())?;
     }
+    report.damaged = aside::finish(&layout, now)?;
     Ok((store, report))
 }
 
@@ -96,47 +92,49 @@ fn is_sound(store: &Store) -> Result<bool, DatabaseError> {
     }
 }
 
-/// Moves the database out of the way. One that was moved before, and never finished with, has more in it and stays.
-fn put_aside(layout: &Layout) -> Result<(), RebuildError> {
-    let _nobody = guard::take_all(layout)?;
-    let (path, aside) = (layout.database(), layout.database_aside());
-    let endings = ["", "-wal"];
-    if !aside.exists() {
-        for ending in endings {
-            let (from, to) = (with_ending(&path, ending), with_ending(&aside, ending));
-            match fs::hard_link(&from, &to) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other.map_err(FileError::on("link", to))?,
-            }
-        }
-        durable::sync_parent(&aside)?;
+/// Puts an empty database in the place of the one that is there, or was.
+fn replace(layout: &Layout) -> Result<Store, RebuildError> {
+    {
+        let _migrating = Guard::take(layout, GuardName::Database, Wait::Never, &SilentWait)?;
+        aside::put(layout)?;
     }
-    for ending in ["", "-wal", "-shm"] {
-        durable::remove_file(&with_ending(&path, ending))?;
-    }
-    Ok(())
+    let store = Store::open_for(layout.root(), Access::ReadWrite, Purpose::Rebuild)?;
+    Ok(store)
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+/// Every record of the store.
+struct Records {
+    /// By name, and by age where several have one.
+    readable: Vec<VersionRecord>,
+    unreadable: Vec<(PathBuf, String)>,
+}
+
+/// A damaged record is no reason to leave the others; one that a disk does not give now, or that another vzpkg reads, is:
+/// what is left out goes with the next collection.
+fn read_records(versions: &Versions) -> Result<Records, VersionError> {
+    let mut records = Records {
+        readable: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for digest in versions.list()? {
+        match versions.read_all(&digest) {
+            Err(VersionError::Damaged { path, problem }) => {
+                records.unreadable.push((path, problem));
+            }
+            found => records.readable.extend(found?),
+        }
+    }
+    // A build that was killed between its record and its row left a record whose number was given again: the later one
+    // counts.
+    let key = |record: &VersionRecord| (record.name(), record.created);
+    records.readable.sort_by_key(key);
+    Ok(records)
 }
 
 impl Store {
     /// Adds every recorded version that has its image and is not in the database, in one transaction. Harmless on a
     /// sound store: a version that was removed comes back only if gc has not run since.
-    ///
-    /// # Errors
-    /// [`RebuildError`]; the database is then as it was.
-    pub fn rebuild_database(&self) -> Result<RebuildReport, RebuildError> {
-        let mut records = Vec::new();
-        for digest in self.versions.list()? {
-            records.extend(self.versions.read_all(&digest)?);
-        }
-        // A build that was killed between its record and its row left a record whose number was given again: the
-        // later one counts.
-        records.sort_by_key(|record| (record.name(), record.created));
+    fn restore(&self, records: &[VersionRecord]) -> Result<RebuildReport, RebuildError> {
         let report = self.db.write("restore versions", |session| {
             let mut report = RebuildReport::default();
             let rows = session.all_versions()?;
@@ -165,18 +163,27 @@ impl Store {
             report.restored.extend(restored);
             Ok(report)
         })?;
-        let restored = records.iter().rev();
-        for record in restored.filter(|record| report.restored.contains(&record.name())) {
-            // Oldest locks last: where two contradict each other, the newest names what containers have.
-            match self
-                .db
-                .reserve(&os_template(&record.template), &record.lock.ids)
-            {
+        self.reserve_ids(records)?;
+        Ok(report)
+    }
+
+    /// Registers the ids of every version that is in the database, also of those that a rebuild restored which was killed
+    /// before it came to this.
+    fn reserve_ids(&self, records: &[VersionRecord]) -> Result<(), DatabaseError> {
+        let named: BTreeSet<_> = self.db.read("list versions", |session| {
+            let rows = session.all_versions()?.into_iter();
+            Ok(rows.map(|row| (row.name, row.digest)).collect())
+        })?;
+        // Oldest locks last: where two contradict each other, the newest names what containers have.
+        let records = records.iter().rev();
+        for record in records.filter(|record| named.contains(&(record.name(), record.digest))) {
+            let template = os_template(&record.template);
+            match self.db.reserve(&template, &record.lock.ids) {
                 Ok(()) | Err(DatabaseError::IdClash(_)) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
-        Ok(report)
+        Ok(())
     }
 
     /// Why a record that has no row is not restored; `None` if it is.

@@ -135,7 +135,8 @@ fn privileged_a_failing_preinst_is_named() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_hanging_script_is_ended_and_named() {
     let mut world = World::new();
-    world.timeout = Duration::from_secs(2);
+    // Long enough for dpkg to come to the script on a busy machine.
+    world.timeout = Duration::from_secs(20);
     let hangs = deb("hangs", "1").script("postinst", &script("sleep 1000"));
     let hangs = world.package(&hangs, "hangs", "1");
     let error = world.create(&[&hangs]).unwrap_err();

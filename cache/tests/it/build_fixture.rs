@@ -107,6 +107,7 @@ impl World {
             ids: &BTreeMap::new(),
             helper: &helper,
             tier: tier.expect("the file system can be probed").best(),
+            arriving: packages.len(),
             threads,
             timeout: self.timeout,
             who: "root",

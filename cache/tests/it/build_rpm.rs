@@ -319,6 +319,38 @@ fn privileged_rpm_scripts_get_the_ids_of_the_template_and_removals_their_scripts
 
 #[test]
 #[ignore = "needs root: make check runs it"]
+fn privileged_what_has_an_epoch_is_removed_and_a_twin_comes_with_what_needs_it() {
+    let node = Node::new();
+    let made = node.directory.path().join("made");
+    let lib = |arch: &str| ours("lib").arch(arch).tag("Provides", "lib(api)");
+    let base = packages(&[
+        ours("old").tag("Epoch", "2").build(&made),
+        ours("lib").arch("x86_64").build(&made),
+    ]);
+    let old = base.iter().find(|f| f.package.name.as_str() == "old");
+    let removal = (Action::Remove, old.expect("it was made").clone());
+    // rpm installs what has no files whatever it was made for.
+    let twins = packages(&[
+        lib("i686").build(&made),
+        ours("app")
+            .arch("i686")
+            .tag("Requires", "lib(api)")
+            .build(&made),
+    ]);
+    let one = node.build(None, installs([centos_7_6(), base].concat()), 2);
+    let steps = [vec![removal], installs(twins)].concat();
+    let two = node.build(Some(&one), steps, 2);
+    let installed = node.inside(&two, &["rpm", "-qa", "lib", "old", "app"]);
+    let mut installed: Vec<_> = installed.lines().collect();
+    installed.sort_unstable();
+    assert_eq!(
+        installed,
+        ["app-1-1.i686", "lib-1-1.i686", "lib-1-1.x86_64"]
+    );
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
 fn privileged_a_failing_pre_script_is_named_and_publishes_nothing() {
     let node = Node::new();
     let one = node.build(None, installs(centos_7_6()), 2);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 use vzpkg_cache::store::{
-    Access, GcError, GcOptions, GcReport, GuardName, PackageManifest, SilentWait, Store,
-    VersionDraft, Wait,
+    Access, ContainerRow, Follow, GcError, GcOptions, GcReport, GuardName, PackageManifest,
+    SilentWait, Store, VersionDraft, VersionRecord, Wait,
 };
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::transaction::Transaction;
@@ -148,6 +148,27 @@ pub(crate) fn build(store: &Store, template: &str, files: &[(&str, &[u8])]) -> V
     draft(template, digest)
 }
 
+/// A version of these files.
+pub(crate) fn publish(store: &Store, template: &str, files: &[(&str, &[u8])]) -> VersionRecord {
+    let draft = build(store, template, files);
+    store.publish(draft).expect("published").record().clone()
+}
+
+pub(crate) fn container(id: &str, template: &str, link: Digest) -> ContainerRow {
+    ContainerRow {
+        id: id.parse().expect("a container name"),
+        template: template.parse().expect("a template name"),
+        link,
+        os_digest: link,
+        generation: 1,
+        follow: Follow::Head,
+        applications: Vec::new(),
+        packages: Vec::new(),
+        first_uid: 0,
+        created: 7,
+    }
+}
+
 pub(crate) fn draft(template: &str, digest: Digest) -> VersionDraft {
     VersionDraft {
         template: template.parse().expect("a template name"),
@@ -195,5 +216,5 @@ pub(crate) fn gc(store: &Store, options: GcOptions) -> Result<GcReport, GcError>
     let wait = Wait::AtMost(Duration::from_mins(1));
     let guard = store.guard(GuardName::Collect, wait, &SilentWait);
     let guard = guard.expect("nobody collects for so long");
-    store.gc(&guard, &RootSet::default(), options)
+    store.gc(Some(&guard), &RootSet::default(), options)
 }

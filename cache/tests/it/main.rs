@@ -24,4 +24,5 @@ mod store_model;
 mod store_mounts;
 mod store_objects;
 mod store_publish;
+mod store_rebuild;
 mod store_verify;

@@ -86,6 +86,7 @@ impl Node {
                 })
                 .collect(),
         };
+        let arriving = transaction.incoming().count();
         for (action, fetched) in steps {
             if action != Action::Remove {
                 sender.send(fetched).expect("the builder listens");
@@ -104,6 +105,7 @@ impl Node {
             ids: &self.ids,
             helper: &helper(),
             tier: self.tier,
+            arriving,
             threads,
             timeout: self.timeout,
             who: "a test",

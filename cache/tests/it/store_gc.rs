@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 use vzpkg_cache::store::{GcMode, GcOptions, GcReport, Published, Retention, Store};
 use vzpkg_metadata::lock::LockedPackage;
 use vzpkg_metadata::transaction::Reason;
@@ -212,6 +213,7 @@ fn the_rubbish_of_dead_builds_and_lost_records_goes() {
 #[test]
 fn a_tree_in_use_that_cannot_be_read_stops_everything() {
     let (directory, store) = store();
+    let old = publish(&store, &[("a", b"0")]);
     let name = publish(&store, &[("a", b"1")]);
     let digest = store.db.version(&name).unwrap().digest;
     store.objects.put_bytes(b"orphan").unwrap();
@@ -235,6 +237,51 @@ fn a_tree_in_use_that_cannot_be_read_stops_everything() {
     );
     assert!(store.objects.contains(&Digest::of(b"orphan")));
     assert!(store.objects.contains(&Digest::of(b"1")));
+    let old = store.db.version(&old).unwrap();
+    assert!(store.images.contains(&old.digest), "its row is there, too");
+}
+
+#[test]
+fn plain_directories_of_trees_go_with_their_image_and_no_part_of_them_stays() {
+    let (directory, store) = store();
+    let name = publish(&store, &[("a", b"1")]);
+    let used = store.db.version(&name).unwrap().digest;
+    let gone = build(&store, TEMPLATE, &[("a", b"2")]).digest;
+    let paths = [used, gone].map(|digest| {
+        let layout = &store.layout;
+        [layout.materialized(&digest), layout.stubs(&digest)]
+    });
+    for path in paths.iter().flatten() {
+        fs::create_dir_all(path.join("etc")).unwrap();
+        fs::write(path.join("etc/a"), b"1").unwrap();
+        let long_ago = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let directory = fs::File::open(path).unwrap();
+        directory.set_modified(long_ago).unwrap();
+    }
+    drop(store);
+    age(&directory);
+    let store = open(&directory);
+    gc(&store, GcMode::DryRun);
+    assert!(
+        paths
+            .iter()
+            .flatten()
+            .all(|path| path.join("etc/a").exists())
+    );
+    gc(&store, GcMode::Remove);
+    let [used, gone] = paths;
+    assert!(used.iter().all(|path| path.join("etc/a").exists()));
+    assert!(gone.iter().all(|path| !path.exists()));
+    assert_eq!(fs::read_dir(store.layout.builds()).unwrap().count(), 0);
+}
+
+/// Lets the collector rest, also where a builder failed: it would be waited for for ever.
+struct Rest<'a>(&'a AtomicBool);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Builders that open a store, build from reused and new content, publish, remove and leave; a collector that never
@@ -277,10 +324,11 @@ fn builders_and_a_collector_at_once_lose_nothing() {
             }
             removed
         });
+        let rest = Rest(&done);
         for builder in builders {
             builder.join().unwrap();
         }
-        done.store(true, Ordering::Relaxed);
+        drop(rest);
         collector.join().unwrap();
     });
     assert_eq!(store.verify(&[], 2, &SilentVerify).unwrap(), []);

@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vzpkg_cache::store::{
     Access, GuardError, GuardName, GuardReporter, Holder, SilentWait, Store, Wait,
 };
@@ -124,6 +124,18 @@ fn wait_until_held(child: &mut Child) {
     assert!(held, "the process ended before it held the guard");
 }
 
+/// Asks until there is an answer.
+fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < Duration::from_mins(2), "asked in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn processes_publish_at_once_and_a_killed_holder_holds_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -134,17 +146,15 @@ fn processes_publish_at_once_and_a_killed_holder_holds_nothing() {
         .map(|child| io::BufReader::new(child.stderr.take().unwrap()).lines())
         .collect();
     // Each gets the guard after the one before it was killed, and only then.
+    let mut killed = Vec::new();
     for _ in 0..3 {
-        let store = loop {
-            if let Ok(store) = Store::open(directory.path(), Access::ReadOnly) {
-                break store;
-            }
-        };
-        let holder = loop {
-            if let Some(holder) = store.guard_holder(&template()).unwrap() {
-                break holder;
-            }
-        };
+        let store = eventually(|| Store::open(directory.path(), Access::ReadOnly).ok());
+        // Whoever has it just now may not have written its name yet.
+        let holder = eventually(|| {
+            let holder = store.guard_holder(&template()).unwrap();
+            holder.filter(|holder| !killed.contains(&holder.pid))
+        });
+        killed.push(holder.pid);
         let index = children
             .iter()
             .position(|child| child.id() == holder.pid)

@@ -59,6 +59,20 @@ fn the_same_tree_again_changes_nothing_but_the_head() {
 }
 
 #[test]
+fn the_same_tree_again_leaves_the_head_where_that_is_asked_for() {
+    let (_directory, store) = store();
+    let first = build(&store, TEMPLATE, &[("a", b"1")]);
+    let second = build(&store, TEMPLATE, &[("a", b"2")]);
+    let one = store.publish_if_new(first.clone()).unwrap().record().name();
+    assert_eq!(store.db.head(&template()).unwrap().unwrap().name, one);
+    let two = store.publish_if_new(second).unwrap().record().name();
+    let again = store.publish_if_new(first).unwrap();
+    assert!(matches!(again, Published::Unchanged(_)));
+    assert_eq!(again.record().name(), one);
+    assert_eq!(store.db.head(&template()).unwrap().unwrap().name, two);
+}
+
+#[test]
 fn going_forward_again_undoes_a_rollback() {
     let (_directory, store) = store();
     let mut versions = Vec::new();

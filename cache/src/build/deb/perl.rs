@@ -193,7 +193,6 @@ pub(super) fn add(
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
     use std::process::{Command, Output};
 
@@ -222,10 +221,13 @@ exit($ARGV[0] eq 'seven' ? 7 : 0);
                 )
                 .replace("/run/vzpkg/build", &place)
         };
+        // By a process of its own: a child of another test may hold open what this one writes, and nobody runs that then.
         let write = |name: &str, text: &str| {
-            fs::write(root.join(name), text).unwrap();
-            let executable = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(root.join(name), executable).unwrap();
+            let aside = root.join("aside");
+            fs::write(&aside, text).unwrap();
+            let mut install = Command::new("install");
+            install.args(["-m", "755"]).arg(aside).arg(root.join(name));
+            assert!(install.status().unwrap().success());
         };
         write("program", PROGRAM);
         // Only what the server loads for this one tells that it is the server.

@@ -89,7 +89,6 @@ const SYSTEMD_HELPER_ITSELF: &str = "exec /usr/bin/deb-systemd-helper $quiet $us
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
     use std::process::Command;
 
@@ -102,9 +101,13 @@ mod tests {
             .replace("/usr/bin/", &format!("{place}/real-"))
             .replace("/var/lib/systemd", &format!("{place}/state"))
             .replace("/var/lib/dpkg", &place);
-        let real = root.join(format!("real-{program}"));
-        fs::write(&real, "#!/bin/sh\necho \"$@\"\n").unwrap();
-        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        let aside = root.join("aside");
+        fs::write(&aside, "#!/bin/sh\necho \"$@\"\n").unwrap();
+        // By a process of its own: a child of another test may hold open what this one writes, and nobody runs that then.
+        let mut install = Command::new("install");
+        install.args(["-m", "755"]).arg(aside);
+        install.arg(root.join(format!("real-{program}")));
+        assert!(install.status().unwrap().success());
         let output = Command::new("sh")
             .args(["-c", &text, program])
             .args(words)

@@ -43,7 +43,7 @@ const LOG: &str = "rpmdb.sqlite-wal";
 const DATABASE_BYTES: u64 = 1 << 30;
 
 /// The name of a key that an administrator imported; it is in the database, but no package.
-const KEY: &str = "gpg-pubkey";
+pub(super) const KEY: &str = "gpg-pubkey";
 
 /// The directory through which the database goes out of the sandbox and back.
 pub(super) fn exchange(staging: &Path) -> Result<Bind, FileError> {

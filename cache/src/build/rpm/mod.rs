@@ -17,6 +17,7 @@ mod culprit;
 mod database;
 mod form;
 mod headers;
+pub(crate) mod keys;
 mod ndb;
 mod offer;
 mod sqlite;
@@ -51,11 +52,9 @@ const COMMANDS: &str = "/run/vzpkg/bin";
 impl Backend for RpmBackend {
     fn assemble(&self, plan: &Plan<'_>, staging: &Path) -> Result<Assembly, BuildError> {
         let scripts = &plan.request.template.scripts;
-        if scripts.get(ScriptKind::MidPreInstall).is_some() {
-            return Err(BuildError::Content {
-                path: ScriptKind::MidPreInstall.file_name().to_owned(),
-                problem: "it works in deb templates only",
-            });
+        let middle = [ScriptKind::MidPreInstall, ScriptKind::MidPostInstall];
+        if let Some(kind) = middle.into_iter().find(|kind| scripts.get(*kind).is_some()) {
+            return Err(BuildError::DebScript(kind));
         }
         let (tree, tools) = match &plan.base {
             None => (tools::empty_target(plan)?, tools::from_packages(plan)?),

@@ -64,6 +64,8 @@ pub(super) fn from_packages(plan: &Plan<'_>) -> Result<Tools, BuildError> {
         builder.add(&package.tree)?;
     }
     add_mount_points(&mut builder.tree, builder.time)?;
+    // A link that came through `/bin` may now stand before the file it names.
+    builder.tree.canonicalize_links();
     checked(builder.tree)
 }
 

@@ -7,7 +7,7 @@ use super::accounts::SYSUSERS_COMMAND;
 use super::offer::{self, Form};
 use super::{COMMANDS, PACKAGES, TARGET, culprit};
 use crate::build::run::failure;
-use crate::build::{BuildError, Plan, Session};
+use crate::build::{BuildError, Plan, ScriptFailure, Session};
 use std::collections::BTreeSet;
 use vzpkg_metadata::transaction::{Action, PackageRef, Step};
 use vzpkg_runtime::sandbox::{RunCommand, RunOutcome, RunStatus};
@@ -39,28 +39,61 @@ pub(super) fn run(plan: &Plan<'_>, session: &mut Session<'_>) -> Result<(), Buil
         .flat_map(|base| &base.lock.packages)
         .map(|package| package.name.as_str())
         .collect();
-    // A further version beside the one that stays, a kernel for example, is not an upgrade.
+    // A further version beside the one that stays, a kernel for example, is not an upgrade; nor is a package of another
+    // architecture, which an upgrade would put in the place of the first where neither says what it is made for.
     let beside =
         |step: &Step| step.action == Action::Install && before.contains(step.package.name.as_str());
-    let incoming = || plan.request.transaction.incoming();
-    install(
-        plan,
-        session,
-        incoming().filter(|step| !beside(step)),
-        "--upgrade",
-    )?;
-    let beside = incoming().filter(|step| beside(step));
-    install(plan, session, beside, "--install")
+    let (beside, upgrades): (Vec<&Step>, Vec<&Step>) = plan
+        .request
+        .transaction
+        .incoming()
+        .partition(|step| beside(step));
+    // What comes in two runs may need what comes in the other.
+    let in_two = !beside.is_empty() && !upgrades.is_empty();
+    let before = in_two.then(|| gaps(session)).transpose()?;
+    install(plan, session, &upgrades, "--upgrade", in_two)?;
+    install(plan, session, &beside, "--install", in_two)?;
+    let Some(before) = before else {
+        return Ok(());
+    };
+    // What was missing before is none of this transaction's business.
+    let new: Vec<String> = gaps(session)?.difference(&before).cloned().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    Err(BuildError::Script(Box::new(ScriptFailure {
+        package: None,
+        script: "rpm".to_owned(),
+        status: RunStatus::Exited(1),
+        output: new,
+    })))
 }
 
-fn install<'a>(
+/// What packages on the target need and nothing there provides, in rpm's words.
+fn gaps(session: &mut Session<'_>) -> Result<BTreeSet<String>, BuildError> {
+    let mut argv = rpm(&["--verify", "--all"]);
+    let only_dependencies = ["--nofiles", "--noscripts", "--nodigest", "--nosignature"];
+    argv.extend(only_dependencies.map(str::to_owned));
+    let mut command = RunCommand::new(argv);
+    command.stdout_limit = 1 << 20;
+    let outcome = session.run(&command)?;
+    let said =
+        [outcome.stdout, outcome.tail].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let lines = said.iter().flat_map(|text| text.lines());
+    let gaps = lines.filter(|line| line.contains(" is needed by "));
+    Ok(gaps.map(|line| line.trim().to_owned()).collect())
+}
+
+/// One run of rpm; `dependencies_later` leaves the check of dependencies to whoever calls.
+fn install(
     plan: &Plan<'_>,
     session: &mut Session<'_>,
-    steps: impl Iterator<Item = &'a Step>,
+    steps: &[&Step],
     action: &str,
+    dependencies_later: bool,
 ) -> Result<(), BuildError> {
     // rpm orders what depends on each other; for the rest it keeps the order it is given, and its database shows it.
-    let mut packages: Vec<&PackageRef> = steps.map(|step| &step.package).collect();
+    let mut packages: Vec<&PackageRef> = steps.iter().map(|step| &step.package).collect();
     packages.sort();
     if packages.is_empty() {
         return Ok(());
@@ -71,6 +104,14 @@ fn install<'a>(
     }
     if action == "--upgrade" {
         argv.push("--oldpackage".to_owned());
+    }
+    // One that was built again has the name and version of the one it replaces.
+    let again = |step: &&Step| matches!(&step.action, Action::Upgrade { from } if *from == step.package.version);
+    if steps.iter().any(again) {
+        argv.push("--replacepkgs".to_owned());
+    }
+    if dependencies_later {
+        argv.push("--nodeps".to_owned());
     }
     let file = |package: &PackageRef| format!("{PACKAGES}/{}.rpm", package.sha256);
     argv.extend(packages.into_iter().map(file));
@@ -120,10 +161,9 @@ fn replaced_names<'a>(plan: &'a Plan<'_>) -> BTreeSet<&'a str> {
         .collect()
 }
 
-/// `name-version-release.arch`, with the epoch where there is one, as `rpm --erase` takes it.
+/// `name-version-release.arch`, which every `rpm --erase` takes. The epoch is left out: rpm 4.11 knows none in a label, and
+/// of one name, version and release there are no two.
 fn full_name(package: &PackageRef) -> String {
-    match package.version.split_once(':') {
-        Some((epoch, version)) => format!("{epoch}:{}-{version}.{}", package.name, package.arch),
-        None => format!("{}-{}.{}", package.name, package.version, package.arch),
-    }
+    let version = package.version.rsplit(':').next().unwrap_or_default();
+    format!("{}-{version}.{}", package.name, package.arch)
 }

@@ -323,6 +323,23 @@ fn bomb_windows_that_ask_for_gigabytes_are_refused() {
     }
 }
 
+#[test]
+fn bomb_names_below_one_long_directory_are_refused() {
+    // 5 MB of header that stand for 400 MB of paths.
+    let (files, long) = (100_000_u32, "d/".repeat(2000));
+    let zeros = vec![0; 4 * files as usize];
+    let names = "f\0".repeat(files as usize);
+    let parts = one_file()
+        .with(1116, INT32, files, &zeros)
+        .with(1117, STRINGS, files, names.as_bytes())
+        .with(1118, STRINGS, 1, format!("/{long}\0").as_bytes());
+    let error = parts.read().unwrap_err();
+    assert!(
+        matches!(error, RpmError::Header(HeaderError::Paths)),
+        "{error:?}"
+    );
+}
+
 /// Counts what it is given.
 struct Counts(u64);
 

@@ -22,6 +22,9 @@ const MAGIC: [u8; 4] = [0x8e, 0xad, 0xe8, 0x01];
 /// Bytes of one header. rpm itself bounds them to 256 MiB; the largest seen (kernel sources) has 12 MiB.
 const HEADER_BYTES: u64 = 64 << 20;
 
+/// Bytes of all paths of a package together. 200,000 files of a TeX distribution have 20 MiB.
+const PATHS_BYTES: usize = 64 << 20;
+
 /// Entries of one header, as rpm bounds them.
 const HEADER_ENTRIES: u64 = 0xffff;
 
@@ -68,6 +71,9 @@ pub enum HeaderError {
     /// The name of a file is absolute twice, leaves the root or is not canonical.
     #[error("its header names an unsafe path")]
     Path(#[from] PathError),
+    /// More text in the paths of its files than a package may have.
+    #[error("the paths of its files have more than 64 MiB")]
+    Paths,
     /// More files than a package may have.
     #[error("it claims to hold {0} files")]
     TooMany(usize),
@@ -345,6 +351,7 @@ impl RpmHeader {
         }
         let directories = self.texts(1118);
         let indexes = exactly(self.numbers(1116), "DIRINDEXES", names.len())?;
+        let mut bytes = 0_usize;
         names
             .iter()
             .zip(indexes)
@@ -352,6 +359,11 @@ impl RpmHeader {
                 let directory = usize::try_from(index).ok().and_then(|i| directories.get(i));
                 let directory = directory.ok_or(HeaderError::Missing("directory of a file"))?;
                 let path = format!("{directory}{name}");
+                // One long directory stands in the header once, and before each name here.
+                bytes = bytes.saturating_add(path.len());
+                if bytes > PATHS_BYTES {
+                    return Err(HeaderError::Paths);
+                }
                 Ok(RelPath::parse_member(path.as_bytes())?)
             })
             .collect()

@@ -54,7 +54,7 @@ pub enum UnpackError {
     /// More bytes than the package may hold.
     #[error("it unpacks to more than {0}, far more than the package claims")]
     TooLarge(ByteSize),
-    /// More members than [`UnpackLimits::entries`].
+    /// More members than [`super::UnpackLimits::entries`].
     #[error("it holds more than {0} members")]
     TooMany(usize),
     /// The stream cannot be decompressed or parsed, or its contents cannot be stored.

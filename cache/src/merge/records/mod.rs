@@ -10,7 +10,7 @@ pub(super) use format::Format;
 pub(crate) use format::{field, paragraphs};
 
 use super::judge::{differ, merged_meta};
-use super::packages::STATUS;
+use super::packages::{INFO, STATUS};
 use super::{Decision, MergeError, ObjectSource, Obstacle, RECORD_BYTES, draft::Draft};
 use format::{Records, records};
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +109,15 @@ pub(crate) fn is_record(path: &RelPath) -> bool {
     files
         .chain([STATUS])
         .any(|file| path.as_bytes() == file.as_bytes())
+}
+
+/// Whether a merge may read what is at `path`: record files, and what dpkg keeps about single packages and triggers.
+pub(super) fn is_read(path: &RelPath) -> bool {
+    let within = |directory: &str| {
+        let directory = directory.parse::<RelPath>();
+        directory.is_ok_and(|directory| path.is_within(&directory))
+    };
+    is_record(path) || within(TRIGGERS) || within(INFO) && path.as_bytes().ends_with(b".list")
 }
 
 /// Merges every record file that both sides changed; one that only one side changed is left to the file rules.

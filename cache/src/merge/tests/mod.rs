@@ -6,6 +6,7 @@ mod packages;
 mod properties;
 mod records;
 mod rollback;
+mod rpm;
 mod rules;
 
 use model::{Model, dir, file, link, path, tree};

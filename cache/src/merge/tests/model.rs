@@ -22,9 +22,13 @@ pub(super) struct Thing {
 }
 
 pub(super) fn file(content: &str) -> Thing {
+    data(content.as_bytes())
+}
+
+pub(super) fn data(bytes: &[u8]) -> Thing {
     Thing {
-        node: Node::file(0o644, Timestamp::default(), content.as_bytes()),
-        bytes: content.as_bytes().to_vec(),
+        node: Node::file(0o644, Timestamp::default(), bytes),
+        bytes: bytes.to_vec(),
     }
 }
 
@@ -92,6 +96,9 @@ pub(super) struct Model {
     pub(super) root: Meta,
     pub(super) upper: BTreeMap<RelPath, (UpperEntry, Vec<u8>)>,
     objects: BTreeMap<Digest, Vec<u8>>,
+    /// What the record of the latest relink has: contents that its merge made, and what it kept aside. Earlier records are
+    /// forgotten.
+    recorded: BTreeMap<Digest, Vec<u8>>,
     /// What relinks kept aside, by generation and slot.
     kept: BTreeMap<(u64, u32), (UpperEntry, Vec<u8>)>,
 }
@@ -248,9 +255,20 @@ impl Model {
         undo: Option<&UndoRecord>,
         check: &mut dyn FnMut(&[UnionPackage]) -> Result<(), String>,
     ) -> Merge {
+        self.merge_of(Family::Deb, from, to, undo, check)
+    }
+
+    pub(super) fn merge_of(
+        &self,
+        family: Family,
+        from: &Version,
+        to: &Version,
+        undo: Option<&UndoRecord>,
+        check: &mut dyn FnMut(&[UnionPackage]) -> Result<(), String>,
+    ) -> Merge {
         let (from, to, upper) = (from.tree(), to.tree(), self.scan());
         let input = MergeInput {
-            family: Family::Deb,
+            family,
             from: &from,
             to: &to,
             differing: &differing(&from, &to),
@@ -265,11 +283,10 @@ impl Model {
     /// Keeps aside what edits change, and carries them out.
     pub(super) fn relink(&mut self, merge: &Merge, generation: u64) -> UndoRecord {
         assert_eq!(merge.report.obstacles, []);
-        for (digest, bytes) in &merge.plan.blobs {
-            self.objects.insert(*digest, bytes.clone());
-        }
+        self.recorded.clone_from(&merge.plan.blobs);
         let record = self.keep(&merge.plan.edits, generation);
         self.apply(&merge.plan.edits);
+        self.kept.retain(|(of, _), _| *of == generation);
         record
     }
 
@@ -298,7 +315,7 @@ impl Model {
                         Before::Changed { node }
                     }
                     _ => {
-                        self.objects.insert(Digest::of(&found.1), found.1.clone());
+                        self.recorded.insert(Digest::of(&found.1), found.1.clone());
                         self.kept.insert((generation, slot), found);
                         Before::Kept { slot, node }
                     }
@@ -369,7 +386,7 @@ impl Model {
             UpperEdit::Put { node, .. } => {
                 assert!(empty(self, &at), "{at} is not empty");
                 let bytes = match &node.kind {
-                    NodeKind::File { digest, .. } => self.objects[digest].clone(),
+                    NodeKind::File { digest, .. } => self.object(digest).unwrap().clone(),
                     _ => Vec::new(),
                 };
                 let thing = Thing {
@@ -409,12 +426,23 @@ impl Model {
                 }
             }
             UpperEdit::Restore {
-                generation, slot, ..
+                generation,
+                slot,
+                node,
+                ..
             } => {
-                let kept = self.kept[&(*generation, *slot)].clone();
-                self.upper.insert(at, kept);
+                let (mut kept, bytes) = self.kept[&(*generation, *slot)].clone();
+                kept.meta = node.meta.clone();
+                self.upper.insert(at, (kept, bytes));
             }
         }
+    }
+
+    /// Of the store, or of the latest record.
+    fn object(&self, digest: &Digest) -> Option<&Vec<u8>> {
+        self.recorded
+            .get(digest)
+            .or_else(|| self.objects.get(digest))
     }
 }
 
@@ -448,7 +476,7 @@ impl PrivateSource for Model {
 
 impl ObjectSource for Model {
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>> {
-        let bytes = self.objects.get(digest).ok_or(io::ErrorKind::NotFound)?;
+        let bytes = self.object(digest).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(bytes.as_slice()))
     }
 }

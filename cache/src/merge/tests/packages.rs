@@ -136,6 +136,28 @@ fn of_two_upgrades_the_higher_one_is_taken_whole() {
 }
 
 #[test]
+fn a_package_that_the_container_kept_does_not_stand_in_the_way_back() {
+    const OLD: Package<'_> = ("p", "1", &[("usr/bin/p", "p 1")]);
+    const LOW: Package<'_> = ("p", "2", &[("usr/bin/p", "p 2"), ("usr/lib/p2", "only 2")]);
+    const HIGH: Package<'_> = (
+        "p",
+        "10",
+        &[("usr/bin/p", "p 10"), ("usr/lib/p10", "only 10")],
+    );
+    let (old, mut new) = (packages(&[OLD]), packages(&[LOW]));
+    // State that goes with its version makes the merge read whose file is whose.
+    new.put(&path("srv/data"), file("2"));
+    let mut model = Model::new(&[&old, &new]);
+    upgrade(&mut model, &old, &[HIGH]);
+    let before = model.view(&old);
+    let merge = model.merge(&old, &new, None);
+    let record = model.relink(&merge, 1);
+    let back = model.merge(&new, &old, Some(&record));
+    model.relink(&back, 2);
+    assert_eq!(model.view(&old), before);
+}
+
+#[test]
 fn a_conffile_of_a_package_taken_whole_is_still_judged_by_itself() {
     const OLD: Package<'_> = ("p", "1", &[("etc/p", "c 1"), ("usr/p", "1")]);
     const NEW: Package<'_> = ("p", "3", &[("etc/p", "c 3"), ("usr/p", "3")]);

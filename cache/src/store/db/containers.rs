@@ -376,6 +376,11 @@ impl Database {
 }
 
 impl Session<'_> {
+    /// Every entry of the journal, as it was written.
+    pub(in crate::store) fn journal_entries(&self) -> Result<Vec<String>, DatabaseError> {
+        self.query("SELECT entry FROM journal", [], |row| row.get(0))
+    }
+
     fn update_container(&self, row: &ContainerRow) -> Result<(), DatabaseError> {
         let statement = "UPDATE containers SET template = ?2, link = ?3, os_digest = ?4, follow = ?5,
                          applications = ?6, packages = ?7, first_uid = ?8, created = ?9, generation = ?10 WHERE id = ?1";

@@ -40,6 +40,24 @@ pub enum DatabaseError {
         /// The value.
         value: String,
     },
+    /// It is not there, or has no tables, while versions are recorded.
+    #[error("the database `{}` is lost, but the store holds versions", path.display())]
+    Lost {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// It is being made again, or whoever did that was stopped.
+    #[error("the database `{}` is being made again, or that was cut short", path.display())]
+    Unfinished {
+        /// Where it is to be.
+        path: PathBuf,
+    },
+    /// Another file has its place since it was opened.
+    #[error("the database `{}` was replaced while this command ran", path.display())]
+    Replaced {
+        /// Its place.
+        path: PathBuf,
+    },
     /// Made by a newer vzpkg.
     #[error("the database has schema {found}, newer than this vzpkg, which knows {known}")]
     Newer {
@@ -56,7 +74,7 @@ pub enum DatabaseError {
         /// The schema needed here.
         known: u32,
     },
-    /// The file cannot be made.
+    /// A file of it cannot be made, or records cannot be listed.
     #[error(transparent)]
     File(#[from] FileError),
     /// Another process is creating it and does not finish.
@@ -99,7 +117,7 @@ impl DatabaseError {
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
-            Self::Damaged { .. } => true,
+            Self::Damaged { .. } | Self::Lost { .. } | Self::Unfinished { .. } => true,
             Self::Sqlite { source, .. } => {
                 matches!(
                     source.sqlite_error_code(),
@@ -110,6 +128,11 @@ impl DatabaseError {
         }
     }
 
+    /// Whether it lies where nothing can be changed.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Sqlite { source, .. } if is_read_only(source))
+    }
+
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
         match self {
@@ -118,6 +141,11 @@ impl DatabaseError {
             _ => false,
         }
     }
+}
+
+/// What SQLite says of a file system that takes no changes.
+fn is_read_only(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly)
 }
 
 /// What SQLite says of a full disk.

@@ -2,7 +2,7 @@
 //!
 //! SQLite in WAL mode with FULL sync; every change is one IMMEDIATE transaction; readers never wait for writers. It is
 //! created and migrated under a guard, for switching to WAL does not wait for others. It can be made again from the
-//! records of versions ([`super::Store::rebuild_database`]), all but marks, containers and ids.
+//! records of versions ([`super::rebuild`]), all but marks, containers and ids.
 #![expect(
     clippy::redundant_closure_for_method_calls,
     reason = "the path of a method of Session is not general enough in its lifetime"
@@ -14,6 +14,7 @@ mod error;
 mod holds;
 mod ids;
 mod marks;
+mod place;
 mod rows;
 mod salvage;
 mod session;
@@ -21,6 +22,7 @@ mod unsynced;
 mod versions;
 
 pub use error::{DatabaseError, IdClash};
+pub(super) use place::{FileId, Purpose, check as check_place};
 pub use rows::{CachedTree, ContainerRow, Follow, Hold, TemplateRow, VersionRow, VersionState};
 pub use salvage::Salvaged;
 pub use unsynced::Unsynced;
@@ -56,6 +58,8 @@ const LOG_BYTES: u64 = 64 * 4120;
 pub struct Database {
     path: PathBuf,
     access: Access,
+    /// What is open.
+    file: Option<FileId>,
     connection: Mutex<Connection>,
 }
 
@@ -73,15 +77,26 @@ impl Drop for Database {
 }
 
 impl Database {
-    pub(super) fn open(layout: &Layout, access: Access) -> Result<Self, DatabaseError> {
+    pub(super) fn open(
+        layout: &Layout,
+        access: Access,
+        purpose: Purpose,
+    ) -> Result<Self, DatabaseError> {
+        check_place(layout, purpose)?;
         let path = layout.database();
+        let before = FileId::of(&path);
         let connection = match access {
             Access::ReadOnly => open_current_to_read(layout, &path)?,
-            Access::ReadWrite => open_to_write(layout, &path)?,
+            Access::ReadWrite => open_to_write(layout, &path, purpose)?,
         };
+        let file = FileId::of(&path);
+        if before.is_some() && before != file {
+            return Err(DatabaseError::Replaced { path });
+        }
         let database = Self {
             path,
             access,
+            file,
             connection: Mutex::new(connection),
         };
         match database.read("read the schema", |session| session.user_version())? {
@@ -116,6 +131,16 @@ impl Database {
         self.transact(operation, TransactionBehavior::Immediate, work)
     }
 
+    /// Refuses to change a file that nobody else sees any more: what it names may be years old, and what is written to it is
+    /// lost.
+    pub(super) fn check_in_place(&self) -> Result<(), DatabaseError> {
+        if FileId::of(&self.path) == self.file {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        Err(DatabaseError::Replaced { path })
+    }
+
     fn transact<T>(
         &self,
         operation: &'static str,
@@ -133,8 +158,12 @@ impl Database {
         work: impl FnOnce(&Session<'_>) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
         let error = sqlite(operation, &self.path);
+        let writes = matches!(behavior, TransactionBehavior::Immediate);
         let transaction = connection.transaction_with_behavior(behavior);
         let transaction = transaction.map_err(&error)?;
+        if writes {
+            self.check_in_place()?;
+        }
         let value = work(&Session::new(&transaction, operation, &self.path))?;
         transaction.commit().map_err(&error)?;
         Ok(value)
@@ -171,7 +200,11 @@ fn sqlite<'a>(
     }
 }
 
-fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseError> {
+fn open_to_write(
+    layout: &Layout,
+    path: &Path,
+    purpose: Purpose,
+) -> Result<Connection, DatabaseError> {
     let error = sqlite("open", path);
     let connection = Connection::open(path).map_err(&error)?;
     connection.busy_timeout(BUSY).map_err(&error)?;
@@ -184,7 +217,7 @@ fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseErr
     if session.user_version().unwrap_or_default() < SCHEMA {
         let name = GuardName::Database;
         let _guard = Guard::take(layout, name, Wait::AtMost(BUSY), &SilentWait)?;
-        create_or_migrate(&connection, path)?;
+        create_or_migrate(&connection, layout, purpose)?;
     }
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
@@ -194,11 +227,19 @@ fn open_to_write(layout: &Layout, path: &Path) -> Result<Connection, DatabaseErr
 
 /// Brings the tables to the schema of this code in one transaction, unless another process did while this one waited for
 /// the guard.
-fn create_or_migrate(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+fn create_or_migrate(
+    connection: &Connection,
+    layout: &Layout,
+    purpose: Purpose,
+) -> Result<(), DatabaseError> {
+    let path = &layout.database();
     let error = sqlite("create tables", path);
     let found = Session::new(connection, "create tables", path).user_version()?;
     let statements = match found {
-        0 => include_str!("schema.sql").to_owned(),
+        0 => {
+            place::check_new(layout, purpose)?;
+            include_str!("schema.sql").to_owned()
+        }
         _ => MIGRATIONS
             .iter()
             .skip(usize::try_from(found - 1).unwrap_or(usize::MAX))
@@ -220,8 +261,16 @@ fn create_or_migrate(connection: &Connection, path: &Path) -> Result<(), Databas
 /// An older database is brought up to date first, by whoever may write it.
 fn open_current_to_read(layout: &Layout, path: &Path) -> Result<Connection, DatabaseError> {
     let connection = open_to_read(path)?;
-    let found = Session::new(&connection, "open", path).user_version()?;
-    if found < SCHEMA && open_to_write(layout, path).is_ok() {
+    let session = Session::new(&connection, "open", path);
+    let found = session.user_version()?;
+    if found == 0 {
+        let lost = place::check_new(layout, Purpose::Use);
+        // Unless another process made the tables just now, and records versions.
+        if session.user_version()? == 0 {
+            lost?;
+        }
+    }
+    if found < SCHEMA && open_to_write(layout, path, Purpose::Use).is_ok() {
         return open_to_read(path);
     }
     Ok(connection)

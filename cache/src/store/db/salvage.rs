@@ -1,6 +1,6 @@
 //! What can still be read of a damaged database, row by row, into a new one.
 //!
-//! Names, numbers and trees of versions come from their records ([`crate::store::Store::rebuild_database`]); here comes
+//! Names, numbers and trees of versions come from their records ([`crate::store::rebuild`]); here comes
 //! what only the database knew: heads, marks, tags, holds, containers, ids, journals, cached trees.
 
 use super::{Database, DatabaseError, sqlite};

@@ -174,6 +174,32 @@ impl Session<'_> {
         )?;
         Ok(linked.map(|id| format!("container {id} is linked to it")))
     }
+
+    /// Whether a version is there and not for gc to take: something uses it, or new containers get it.
+    pub(in crate::store) fn is_kept(&self, version: &VersionName) -> Result<bool, DatabaseError> {
+        let row = match self.version(version) {
+            Err(DatabaseError::Unknown { .. }) => return Ok(false),
+            row => row?,
+        };
+        let head = self.head(&version.template)?;
+        Ok(head.is_some_and(|head| head.name == row.name) || self.user_of(&row)?.is_some())
+    }
+
+    /// Takes the row of a version away, whoever uses it.
+    pub(in crate::store) fn remove_version(
+        &self,
+        version: &VersionName,
+    ) -> Result<(), DatabaseError> {
+        self.execute(
+            "UPDATE templates SET head = NULL WHERE name = ? AND head = ?",
+            params![version.template.as_str(), raw(version.number)],
+        )?;
+        self.execute(
+            "DELETE FROM versions WHERE template = ? AND number = ?",
+            params![version.template.as_str(), raw(version.number)],
+        )?;
+        Ok(())
+    }
 }
 
 impl Database {
@@ -290,15 +316,7 @@ impl Database {
                 let version = version.clone();
                 return Err(DatabaseError::InUse { version, user });
             }
-            session.execute(
-                "UPDATE templates SET head = NULL WHERE name = ? AND head = ?",
-                params![version.template.as_str(), raw(version.number)],
-            )?;
-            session.execute(
-                "DELETE FROM versions WHERE template = ? AND number = ?",
-                params![version.template.as_str(), raw(version.number)],
-            )?;
-            Ok(())
+            session.remove_version(version)
         })
     }
 }

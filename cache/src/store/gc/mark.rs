@@ -20,7 +20,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// Reads the roots; `expired` versions are none, though a dry run leaves them in the database.
+    /// Reads the roots; `expired` versions are none, though they are in the database still.
     pub(super) fn read(
         store: &Store,
         others: &RootSet,
@@ -33,29 +33,57 @@ impl Roots {
             ..Self::default()
         };
         roots.named.extend(mounted_trees());
-        let (versions, containers, cached) = store.db.read("read the roots", |session| {
-            Ok((
-                session.all_versions()?,
-                session.containers()?,
-                session.cached_trees()?,
-            ))
-        })?;
+        let (versions, containers, cached, journal) =
+            store.db.read("read the roots", |session| {
+                Ok((
+                    session.all_versions()?,
+                    session.containers()?,
+                    session.cached_trees()?,
+                    session.journal_entries()?,
+                ))
+            })?;
         for row in containers {
             roots.named.extend([row.link, row.os_digest]);
         }
         roots.named.extend(cached.iter().map(|tree| tree.digest));
-        for row in versions {
-            if expired.contains_key(&row.name) {
-                continue;
-            }
-            roots.trees.insert(row.digest);
-            let record = store.versions.read(&row.name.template, &row.digest)?;
-            let packages = record.lock.packages.iter();
-            roots
-                .packages
-                .extend(packages.map(|package| package.sha256));
-        }
+        roots.named.extend(trees_of(&journal));
+        let versions = versions.iter().map(|row| (&row.name, row.digest));
+        roots.add(
+            store,
+            versions.filter(|(name, _)| !expired.contains_key(name)),
+        )?;
         Ok(roots)
+    }
+
+    /// The roots that these versions are.
+    pub(super) fn of_versions(
+        store: &Store,
+        versions: &BTreeMap<VersionName, Digest>,
+    ) -> Result<Self, GcError> {
+        let mut roots = Self::default();
+        roots.add(store, versions.iter().map(|(name, digest)| (name, *digest)))?;
+        Ok(roots)
+    }
+
+    fn add<'v>(
+        &mut self,
+        store: &Store,
+        versions: impl Iterator<Item = (&'v VersionName, Digest)>,
+    ) -> Result<(), GcError> {
+        for (name, digest) in versions {
+            self.trees.insert(digest);
+            let record = store.versions.read(&name.template, &digest)?;
+            let packages = record.lock.packages.iter();
+            self.packages.extend(packages.map(|package| package.sha256));
+        }
+        Ok(())
+    }
+
+    pub(super) fn extend(&mut self, more: Self) {
+        self.trees.extend(more.trees);
+        self.named.extend(more.named);
+        self.packages.extend(more.packages);
+        self.objects.extend(more.objects);
     }
 
     pub(super) fn has_tree(&self, digest: &Digest) -> bool {
@@ -101,6 +129,11 @@ impl Marked {
 
     pub(super) fn add(&mut self, objects: impl IntoIterator<Item = Digest>) {
         self.late.extend(objects);
+    }
+
+    pub(super) fn extend(&mut self, more: Self) {
+        self.late.extend(more.objects);
+        self.late.extend(more.late);
     }
 }
 
@@ -161,7 +194,7 @@ fn objects_of_all(
 
 /// The trees that any mount of any mount namespace of this machine refers to: every digest that stands in a mount
 /// table, for the kernel shows an image as a mount's source and a materialised tree as its lower directory.
-pub(super) fn mounted_trees() -> BTreeSet<Digest> {
+pub(in crate::store) fn mounted_trees() -> BTreeSet<Digest> {
     let mut trees = BTreeSet::new();
     let mut namespaces = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -180,6 +213,15 @@ pub(super) fn mounted_trees() -> BTreeSet<Digest> {
                 namespaces.remove(&namespace);
             }
         }
+    }
+    trees
+}
+
+/// The trees that entries of the journal name: containers are between them, and may yet go back.
+pub(in crate::store) fn trees_of(journal: &[String]) -> BTreeSet<Digest> {
+    let mut trees = BTreeSet::new();
+    for entry in journal {
+        digests_in(entry.as_bytes(), &mut trees);
     }
     trees
 }

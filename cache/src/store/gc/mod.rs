@@ -2,21 +2,24 @@
 //!
 //! 1. One threshold in time: the start of the oldest running build, this collection's own included. Builds touch what
 //!    they put or reuse, so everything not older than the threshold may be theirs and stays.
-//! 2. Old versions leave the database ([`Retention`]); then the roots are read: versions, containers,
-//!    cached trees, mounts, and what the other crates name.
-//! 3. Mark: the objects of all root trees and of the manifests that root versions were made from.
-//! 4. Sweep, each directory under its exclusive guard with a second look at each file's time: manifests, then images;
+//! 2. The roots are read: versions but those that are old ([`Retention`]) and unused, containers, cached trees, mounts, and
+//!    what the other crates name.
+//! 3. Mark: the objects of all root trees and of the manifests that root versions were made from. Where that fails,
+//!    nothing was removed.
+//! 4. The old versions leave the database; one that somebody began to use meanwhile stays, and is marked.
+//! 5. Sweep, each directory under its exclusive guard with a second look at each file's time: manifests, then images;
 //!    what was touched since the mark is spared, and its objects with it; then records without a row; then objects.
 //!
 //! A build that touches a manifest or an image after its sweep finds it there, so it was marked or spared; one that
 //! comes too late does not find it and imports or writes again. Nothing that a build found is taken from under it.
-#![expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "the path of a method of Session is not general enough in its lifetime"
-)]
 
+mod expire;
 mod mark;
 mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub(super) use mark::{mounted_trees, trees_of};
 
 use super::Store;
 use super::builds::{self, BuildDir};
@@ -29,6 +32,7 @@ use super::version::VersionError;
 use mark::{Marked, Roots};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::{ByteSize, Digest, RootSet, Timestamp, VersionName};
 
@@ -130,14 +134,24 @@ pub enum GcError {
     /// A record in use cannot be read; nothing was removed.
     #[error("nothing was removed, for a version's record cannot be read")]
     Version(#[from] VersionError),
+    /// A record that nothing needs cannot be read or removed; what was found before it is gone.
+    #[error("not everything was removed, for a record that no version needs is in the way")]
+    Record(#[source] VersionError),
 }
 
 /// A collection that has begun.
 struct Collection<'a> {
     store: &'a Store,
     mode: GcMode,
+    /// A place for what is being removed; none in a dry run.
+    own: Option<BuildDir>,
     /// What is not older stays.
     threshold: Timestamp,
+    /// Directories of dead builds.
+    dead: Vec<PathBuf>,
+    /// Versions that go.
+    expired: BTreeMap<VersionName, Digest>,
+    roots: Roots,
     marked: Marked,
     /// Unmarked objects of trees that go → index into the report's trees.
     owners: BTreeMap<Digest, usize>,
@@ -147,91 +161,29 @@ struct Collection<'a> {
 impl Store {
     /// Collects garbage; other processes may build, publish and read meanwhile. `roots` is what the other crates use:
     /// the store adds versions, containers, cached trees, running builds and mounted trees by itself. `guard` is
-    /// [`GuardName::Collect`]. Works on a full disk.
+    /// [`GuardName::Collect`]; a dry run, which removes nothing, needs none. Works on a full disk.
     ///
     /// # Errors
-    /// [`GcError`]. Where marking fails, no file was removed.
+    /// [`GcError`]. Where marking fails, nothing was removed.
     pub fn gc(
         &self,
-        guard: &Guard,
+        guard: Option<&Guard>,
         roots: &RootSet,
         options: GcOptions,
     ) -> Result<GcReport, GcError> {
-        debug_assert_eq!(
-            *guard.name(),
-            GuardName::Collect,
+        debug_assert!(
+            match guard {
+                Some(guard) => *guard.name() == GuardName::Collect,
+                None => options.mode == GcMode::DryRun,
+            },
             "one collection at a time"
         );
+        // Else its roots would be none, or old ones.
+        self.check_database()?;
         let _reserve = (options.mode == GcMode::Remove).then(|| self.release_reserve());
-        let own = match options.mode {
-            GcMode::Remove => Some(BuildDir::begin(&self.layout)?),
-            GcMode::DryRun => None,
-        };
-        let found = builds::list(&self.layout)?;
-        let threshold = found.iter().filter_map(|build| build.alive_since).min();
-        let dead = found.iter().filter(|build| build.alive_since.is_none());
-        let dead: Vec<_> = dead.map(|build| build.path.clone()).collect();
-
-        let removed = self.expire_versions(roots, options)?;
-        let roots = Roots::read(self, roots, &removed)?;
-        let mut collection = Collection {
-            store: self,
-            mode: options.mode,
-            threshold: threshold.unwrap_or(Timestamp::from_seconds(i64::MAX)),
-            marked: Marked::mark(self, &roots)?,
-            owners: BTreeMap::new(),
-            report: GcReport::default(),
-        };
-        collection.sweep_builds(&dead)?;
-        collection.sweep_manifests(&roots)?;
-        collection.sweep_images(&roots, &removed)?;
-        if options.mode == GcMode::Remove {
-            self.sweep_records()?;
-        }
-        collection.sweep_objects()?;
-        drop(own);
+        let mut collection = Collection::begin(self, roots, options)?;
+        collection.sweep()?;
         Ok(collection.report)
-    }
-
-    /// Takes versions out of the database that nothing keeps; says which. A dry run takes none, but says the same.
-    fn expire_versions(
-        &self,
-        roots: &RootSet,
-        options: GcOptions,
-    ) -> Result<BTreeMap<VersionName, Digest>, GcError> {
-        let mut expired = BTreeMap::new();
-        let rows = self
-            .db
-            .read("list versions", |session| session.all_versions())?;
-        let mounted = mark::mounted_trees();
-        let in_use = |digest| mounted.contains(digest) || roots.trees.contains(digest);
-        for template in self.db.templates()? {
-            let mut newest: Vec<_> = rows
-                .iter()
-                .filter(|row| row.name.template == template.name)
-                .collect();
-            newest.sort_by_key(|row| std::cmp::Reverse(row.name.number));
-            for row in newest.into_iter().skip(options.keep.newest) {
-                if row.created >= options.keep.since {
-                    continue;
-                }
-                let unused = !in_use(&row.digest) && self.db.user_of_version(&row.name)?.is_none();
-                let last = Some(row.name.number) == template.head;
-                if unused && !last {
-                    expired.insert(row.name.clone(), row.digest);
-                }
-            }
-        }
-        if options.mode == GcMode::Remove {
-            for version in expired.keys() {
-                match self.db.remove_version(version) {
-                    // Somebody began to use or removed it just now.
-                    Ok(()) | Err(DatabaseError::InUse { .. } | DatabaseError::Unknown { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(expired)
     }
 
     /// Removes records that no row names. A publication writes its record inside its transaction, so none is seen here.
@@ -263,7 +215,7 @@ impl Store {
             };
             Ok(sweep())
         })?;
-        Ok(swept?)
+        swept.map_err(GcError::Record)
     }
 
     /// Gives the reserved space back; it is taken again when the returned value is dropped.
@@ -274,5 +226,48 @@ impl Store {
         // If it is not there, there is nothing to give back.
         drop(fs::remove_file(&reserve.path));
         reserve
+    }
+}
+
+impl<'a> Collection<'a> {
+    /// Finds and marks what is in use. Removes nothing.
+    fn begin(store: &'a Store, others: &RootSet, options: GcOptions) -> Result<Self, GcError> {
+        let own = match options.mode {
+            GcMode::Remove => Some(BuildDir::begin(&store.layout)?),
+            GcMode::DryRun => None,
+        };
+        let found = builds::list(&store.layout)?;
+        let threshold = found.iter().filter_map(|build| build.alive_since).min();
+        let dead = found.iter().filter(|build| build.alive_since.is_none());
+        // Only now: what is published after the roots were read is of a build that the threshold knows, or younger.
+        let expired = store.expirable(others, options.keep)?;
+        let roots = Roots::read(store, others, &expired)?;
+        Ok(Self {
+            store,
+            mode: options.mode,
+            own,
+            threshold: threshold.unwrap_or(Timestamp::from_seconds(i64::MAX)),
+            dead: dead.map(|build| build.path.clone()).collect(),
+            expired,
+            marked: Marked::mark(store, &roots)?,
+            roots,
+            owners: BTreeMap::new(),
+            report: GcReport::default(),
+        })
+    }
+
+    /// Removes everything else.
+    fn sweep(&mut self) -> Result<(), GcError> {
+        if self.mode == GcMode::Remove {
+            self.remove_expired()?;
+        }
+        self.sweep_builds()?;
+        self.sweep_manifests()?;
+        self.sweep_images()?;
+        self.sweep_materialized()?;
+        if self.mode == GcMode::Remove {
+            self.store.sweep_records()?;
+        }
+        self.sweep_objects()
     }
 }

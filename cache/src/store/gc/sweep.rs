@@ -1,29 +1,24 @@
 //! Removing what is not marked, each directory under its exclusive guard.
 
-use super::mark::{Roots, on_threads};
+use super::mark::on_threads;
 use super::{Collection, GcError, GcMode, GcReport, RemovedTree};
 use crate::store::agreement::{lock_directory, time_of};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vzpkg_metadata::durable::{self, FileError};
 use vzpkg_metadata::guard::{FileGuard, Share};
-use vzpkg_metadata::{ByteSize, Digest, VersionName};
+use vzpkg_metadata::{ByteSize, Digest};
 
 impl Collection<'_> {
-    pub(super) fn sweep_builds(&mut self, dead: &[PathBuf]) -> Result<(), FileError> {
-        for path in dead {
+    pub(super) fn sweep_builds(&mut self) -> Result<(), FileError> {
+        for path in &self.dead {
             self.report.dead_builds += 1;
             if self.mode == GcMode::DryRun {
                 continue;
             }
-            let removed = match fs::symlink_metadata(path) {
-                Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-                Ok(_) => fs::remove_file(path),
-                Err(error) => Err(error),
-            };
-            ignore_missing(removed).map_err(FileError::on("remove", path))?;
+            remove_whole(path)?;
         }
         if self.mode == GcMode::Remove {
             // Objects, manifests and images are staged with their builds; records beside their place.
@@ -32,12 +27,12 @@ impl Collection<'_> {
         Ok(())
     }
 
-    pub(super) fn sweep_manifests(&mut self, roots: &Roots) -> Result<(), GcError> {
+    pub(super) fn sweep_manifests(&mut self) -> Result<(), GcError> {
         let mut spared = Vec::new();
         {
             let _exclusive = self.lock(&self.store.layout.manifests())?;
             for package in self.store.packages.list()? {
-                if roots.packages.contains(&package) {
+                if self.roots.packages.contains(&package) {
                     continue;
                 }
                 match self.take(&self.store.packages.path(&package))? {
@@ -59,15 +54,11 @@ impl Collection<'_> {
         Ok(())
     }
 
-    pub(super) fn sweep_images(
-        &mut self,
-        roots: &Roots,
-        expired: &BTreeMap<VersionName, Digest>,
-    ) -> Result<(), GcError> {
+    pub(super) fn sweep_images(&mut self) -> Result<(), GcError> {
         let images = &self.store.images;
         // What goes is read before it goes, so that its bytes can be told apart from those of the others.
         let mut going = images.list()?;
-        going.retain(|digest| !roots.has_tree(digest));
+        going.retain(|digest| !self.roots.has_tree(digest));
         let read = |digest: &Digest| (*digest, images.objects_of(digest).unwrap_or_default());
         let parts = on_threads(usize::MAX, &going, &|part| {
             part.map(read).collect::<Vec<_>>()
@@ -79,27 +70,21 @@ impl Collection<'_> {
             let _exclusive = self.lock(&self.store.layout.images())?;
             for (digest, objects) in going {
                 match self.take(&images.path(&digest))? {
-                    Taken::Gone(bytes) => self.note_tree(digest, bytes, objects, expired),
+                    Taken::Gone(bytes) => self.note_tree(digest, bytes, objects),
                     Taken::Spared => spared.extend(objects),
                 }
             }
         }
         self.marked.add(spared);
-        self.sweep_materialized(roots)
+        Ok(())
     }
 
-    fn note_tree(
-        &mut self,
-        digest: Digest,
-        bytes: u64,
-        objects: Vec<Digest>,
-        expired: &BTreeMap<VersionName, Digest>,
-    ) {
+    fn note_tree(&mut self, digest: Digest, bytes: u64, objects: Vec<Digest>) {
         let index = self.report.trees.len();
         for object in objects {
             self.owners.entry(object).or_insert(index);
         }
-        let versions = expired.iter().filter(|(_, tree)| **tree == digest);
+        let versions = self.expired.iter().filter(|(_, tree)| **tree == digest);
         self.report.image_bytes.0 += bytes;
         self.report.trees.push(RemovedTree {
             digest,
@@ -108,27 +93,51 @@ impl Collection<'_> {
         });
     }
 
-    /// Plain directories of trees whose image is gone.
-    fn sweep_materialized(&mut self, roots: &Roots) -> Result<(), GcError> {
+    /// Plain directories of trees whose image is gone. A tree that has its name is complete, so it loses the name before
+    /// anything of it goes; and under the lock, for a build that needs it writes its image first, under the shared side.
+    pub(super) fn sweep_materialized(&self) -> Result<(), GcError> {
+        let Some(own) = &self.own else {
+            return Ok(());
+        };
         let directory = self.store.layout.materialized_trees();
-        for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
-            let entry = entry.map_err(FileError::on("list", &directory))?;
-            let name = entry.file_name();
-            let digest = name.to_str().map(|name| name.trim_end_matches(".stubs"));
-            let digest = digest.and_then(|name| name.parse::<Digest>().ok());
-            let used = digest.is_some_and(|digest| {
-                roots.has_tree(&digest) || self.store.images.contains(&digest)
-            });
-            if used || self.mode == GcMode::DryRun {
-                continue;
-            }
-            let path = entry.path();
-            let metadata = entry.metadata().map_err(FileError::on("read", &path))?;
-            if time_of(&metadata) < self.threshold {
-                ignore_missing(fs::remove_dir_all(&path)).map_err(FileError::on("remove", path))?;
+        let mut going = Vec::new();
+        {
+            let _exclusive = self.lock(&self.store.layout.images())?;
+            for entry in fs::read_dir(&directory).map_err(FileError::on("list", &directory))? {
+                let entry = entry.map_err(FileError::on("list", &directory))?;
+                if self.is_used(&entry)? {
+                    continue;
+                }
+                let place = own.fresh_path();
+                durable::put_in_place_unsynced(&entry.path(), &place)?;
+                going.push(place);
             }
         }
+        if !going.is_empty() {
+            // A power loss brings no name back to what is half removed.
+            durable::sync_parent(&directory.join("any"))?;
+        }
+        for place in going {
+            remove_whole(&place)?;
+        }
         Ok(())
+    }
+
+    /// Whether a plain directory stays.
+    fn is_used(&self, entry: &DirEntry) -> Result<bool, FileError> {
+        let name = entry.file_name();
+        let digest = name.to_str().map(|name| name.trim_end_matches(".stubs"));
+        let digest = digest.and_then(|name| name.parse::<Digest>().ok());
+        let named = digest.is_some_and(|digest| {
+            self.roots.has_tree(&digest) || self.store.images.contains(&digest)
+        });
+        if named {
+            return Ok(true);
+        }
+        let metadata = entry
+            .metadata()
+            .map_err(FileError::on("read", entry.path()))?;
+        Ok(time_of(&metadata) >= self.threshold)
     }
 
     /// Sweeps the shards with a few threads: each is a directory of its own.
@@ -231,9 +240,17 @@ impl Swept {
     }
 }
 
-fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+/// Removes a file or a directory with all that is in it, if it is there.
+fn remove_whole(path: &Path) -> Result<(), FileError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::on("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }
