@@ -7,7 +7,7 @@
 //! * [`container`]: system containers, one verb per file; [`oci`]: the runtime binary that runs them.
 //! * [`sandbox`]: a short-lived container for package managers and template scripts; nothing of it outlives it.
 //! * [`helper`]: the second life of our own binary, in which everything happens that needs a single-threaded process.
-//! * [`sys`]: the system calls behind all of it, and the only unsafe code of the workspace.
+//! * [`sys`]: the system calls behind all of it, and the only unsafe code of this crate.
 
 mod cgroup_mounts;
 pub mod container;

@@ -92,6 +92,14 @@ pub enum ContainerError {
         /// Why.
         source: std::io::Error,
     },
+    /// What a command in it reads and prints cannot be exchanged with it.
+    #[error("nothing can be exchanged with a command in container `{container}`")]
+    Talk {
+        /// Which.
+        container: ContainerId,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The OCI runtime.
     #[error(transparent)]
     Oci(#[from] OciError),

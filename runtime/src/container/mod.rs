@@ -11,12 +11,14 @@
 //! private/<ctid>/work.<generation>/ overlayfs' own; a fresh one for each link
 //! private/<ctid>/undo/<generation>/ what the relink from that generation replaced (undo), and its plan
 //! root/<ctid>/                      the mount point
-//! /run/vzpkg/ct/<ctid>/             the OCI bundle, gone with the machine
+//! /run/vzpkg/<root>/ct/<ctid>/      the OCI bundle, gone with the machine; <root> tells roots apart (paths::root_mark)
 //! ```
 
+mod accounts;
 pub mod ahead;
 mod apply;
 mod beneath;
+pub mod captured;
 mod clusters;
 pub mod config;
 mod copy;
@@ -27,6 +29,7 @@ pub mod error;
 pub mod exec;
 pub mod guard;
 mod init;
+mod journal_files;
 mod keep;
 mod leftovers;
 pub mod link;
@@ -51,7 +54,9 @@ pub mod upper_dir;
 pub mod upper_edits;
 mod wire;
 
+pub use accounts::ids_of;
 pub use ahead::Ahead;
+pub use captured::{Captured, exec_captured};
 pub use config::{Config, ConfigError, Network, UserNamespace};
 pub use copy::Treatment;
 pub use create::{NodeFile, RootDirectory, Staged, create, stage};
@@ -59,10 +64,11 @@ pub use destroy::destroy;
 pub use duplicate::{duplicate, rename, stands_still};
 pub use error::ContainerError;
 pub use exec::{ExecSpec, enter, exec};
+pub use journal_files::journal_files;
 pub use leftovers::clear;
 pub use link::{Intent, JournalError, Link, LinkJournal};
 pub use objects::{ObjectSource, PrivateSource};
-pub use paths::ContainerPaths;
+pub use paths::{ContainerPaths, root_mark};
 pub use prepare::Regenerate;
 pub use processes::{ProcessInfo, processes};
 pub use quota::NoQuota;

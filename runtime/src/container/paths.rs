@@ -7,13 +7,13 @@ use vzpkg_metadata::{ContainerId, Digest};
 /// The three places of one container; see the drawing in [`crate::container`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerPaths {
-    /// Its name, which is also its name in the OCI runtime.
+    /// Its name, which is also its name in the OCI runtime: each root has a state directory of its own there.
     pub id: ContainerId,
     /// `private/<ctid>`: everything durable.
     pub private: PathBuf,
     /// `root/<ctid>`: where its file system is put together.
     pub root: PathBuf,
-    /// `/run/vzpkg/ct/<ctid>`: the OCI bundle while it runs.
+    /// `/run/vzpkg/<root>/ct/<ctid>`: the OCI bundle while it runs; `<root>` is [`root_mark`].
     pub bundle: PathBuf,
 }
 
@@ -66,11 +66,24 @@ impl ContainerPaths {
     /// Its cgroup in each hierarchy: `/vzpkg/<ctid>-` and twelve digits that tell apart containers of one name in several
     /// roots. Who is frozen, looked at or killed by its group must be of this container.
     pub fn cgroup(&self) -> PathBuf {
-        let area = self.area();
-        // However the root was written.
-        let area = fs::canonicalize(area).unwrap_or_else(|_| area.to_owned());
-        let digest = Digest::of(area.as_os_str().as_encoded_bytes());
-        Path::new("/vzpkg").join(format!("{}-{}", self.id, digest.short()))
+        Path::new("/vzpkg").join(format!("{}-{}", self.id, root_mark(self.area())))
+    }
+}
+
+/// Twelve digits that tell apart what one root has on the machine, outside of its own directory, from what another one
+/// has: of where its private areas lie, however that is written, and before anything is there.
+pub fn root_mark(area: &Path) -> String {
+    Digest::of(canonical(area).as_os_str().as_encoded_bytes()).short()
+}
+
+/// As [`fs::canonicalize`], with names at the end that are not there yet.
+fn canonical(path: &Path) -> PathBuf {
+    if let Ok(canonical) = fs::canonicalize(path) {
+        return canonical;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => canonical(parent).join(name),
+        _ => path.to_owned(),
     }
 }
 
@@ -95,5 +108,19 @@ mod tests {
         assert!(group("a").to_str().unwrap().starts_with("/vzpkg/web-"));
         assert_ne!(group("a"), group("b"));
         assert_eq!(group("a"), group("./a"));
+    }
+
+    #[test]
+    fn a_root_has_its_mark_before_anything_is_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&root, &link).unwrap();
+        let marks = || [&root, &link].map(|root| root_mark(&root.join("private")));
+        let before = marks();
+        assert_eq!(before[0], before[1]);
+        fs::create_dir(root.join("private")).unwrap();
+        assert_eq!(marks(), before);
     }
 }

@@ -1,20 +1,16 @@
 //! `ct top`: the processes of a running container, as both sides number them.
 
-use super::beneath::{open_inside, open_root};
+use super::accounts::database;
+use super::beneath::open_root;
 use super::live::Members;
 use super::state::{RunState, start_time, state, ticks, up_since};
 use super::{ContainerError, ContainerPaths};
 use crate::oci::OciRuntime;
-use rustix::fs::OFlags;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 use vzpkg_metadata::ByteSize;
-
-/// A user database is a few kilobytes; what is longer is not read.
-const PASSWD_BYTES: u64 = 16 << 20;
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -187,19 +183,10 @@ impl IdMap {
 
 /// The users of the container by id, from its own database; none where that cannot be read.
 fn users(init: u32) -> BTreeMap<u32, String> {
-    let read = || {
-        let root = open_root(Path::new(&format!("/proc/{init}/root"))).ok()?;
-        let file = open_inside(
-            &root,
-            Path::new("/etc/passwd"),
-            OFlags::RDONLY | OFlags::NONBLOCK,
-        );
-        let mut bytes = Vec::new();
-        let mut file = File::from(file.ok()?).take(PASSWD_BYTES);
-        file.read_to_end(&mut bytes).ok()?;
-        Some(text(&bytes))
-    };
-    let passwd = read().unwrap_or_default();
+    let root = open_root(Path::new(&format!("/proc/{init}/root"))).ok();
+    let passwd = root
+        .and_then(|root| database(root, "/etc/passwd"))
+        .unwrap_or_default();
     let mut users = BTreeMap::new();
     for line in passwd.lines() {
         let mut fields = line.split(':');

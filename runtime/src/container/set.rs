@@ -8,6 +8,7 @@ use super::state::{RunState, state};
 use super::{Config, ContainerError, ContainerPaths, quota};
 use crate::oci::{Disk, OciRuntime, limits};
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use vzpkg_metadata::durable::FileError;
 
@@ -87,7 +88,13 @@ pub fn settle_limits(
         limit(paths, &Config::of(paths)?)?;
     }
     let note = note(paths);
-    fs::remove_file(&note).map_err(|error| FileError::on("remove", note)(error).into())
+    match fs::remove_file(&note) {
+        // The run may have ended meanwhile, and taken the note with it.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::on("remove", note)(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Gone with the run of the container.

@@ -162,8 +162,13 @@ pub(super) fn current(paths: &ContainerPaths) -> Option<PathBuf> {
 
 /// Where the configuration lies until all of the private area is durable.
 pub(super) fn unsettled(private: &Path) -> Result<PathBuf, FileError> {
+    Ok(private.join(format!("{UNSETTLED}{}", boot_id()?)))
+}
+
+/// Which boot of the machine this is.
+pub(super) fn boot_id() -> Result<String, FileError> {
     let id = fs::read_to_string(BOOT_ID).map_err(FileError::on("read", BOOT_ID))?;
-    Ok(private.join(format!("{UNSETTLED}{}", id.trim())))
+    Ok(id.trim().to_owned())
 }
 
 /// The last step, after everything else is durable. Somebody may have done it before.

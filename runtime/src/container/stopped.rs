@@ -116,7 +116,7 @@ pub(super) fn go_on(
     intent: Intent,
     tools: &RelinkTools<'_>,
 ) -> Result<Recovered, RelinkError> {
-    let from = intent.from;
+    let (from, to) = (intent.from, intent.to);
     let (record, digest) = keep::read(paths, from.generation)?;
     if digest != intent.plan {
         let path = paths.undo(from.generation);
@@ -134,6 +134,8 @@ pub(super) fn go_on(
     match step.result() {
         Ok(link) => Ok(Recovered::Finished(link)),
         Err(error) if tools.journal.intent(&paths.id)?.is_some() => Err(error),
+        // What failed may have come after the change of the row.
+        Err(_) if tools.journal.link(&paths.id)? == to => Ok(Recovered::Finished(to)),
         Err(_) => Ok(Recovered::Undone(from)),
     }
 }
@@ -227,9 +229,10 @@ fn finish(steps: &mut [Step], tools: &RelinkTools<'_>) {
             Ok(tools.journal.finish_all(&entries)?)
         },
     );
-    for step in steps.iter_mut().filter(|step| step.failed.is_none()) {
+    for step in steps.iter().filter(|step| step.failed.is_none()) {
         let Prepared { paths, intent, .. } = &step.prepared;
-        step.failed = keep::forget_others(paths, intent.from.generation).err();
+        // It is relinked, whatever becomes of this: the next relink forgets what stays here.
+        drop(keep::forget_others(paths, intent.from.generation));
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Everything is opened beneath the directory by descriptor; no symbolic link of the container's is followed. Owners,
 //! times and attributes are taken as they lie on disk, which is as the container sees them.
+//!
+//! The container may run: what it removes meanwhile was not there, and what is read of one entry is of one file.
 
 use super::beneath;
 use super::objects::PrivateSource;
 use super::scan::{UpperEntry, UpperKind, UpperScan};
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, readlinkat, statat};
+use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, readlinkat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,7 +50,8 @@ impl UpperDir {
         &self.root
     }
 
-    /// Finds every private entry. Reads no contents; about 5 µs for each entry.
+    /// Finds every private entry. Reads no contents; about 5 µs for each entry. What the container removes meanwhile may
+    /// be in it or not.
     ///
     /// # Errors
     /// [`FileError`] with the path inside.
@@ -59,8 +62,17 @@ impl UpperDir {
         while let Some(directory) = waiting.pop() {
             let failed = |error: Errno| FileError::on("read", directory.as_path())(error.into());
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let opened = beneath::open(&self.root, &directory, flags).map_err(failed)?;
-            for entry in Dir::read_from(&opened).map_err(failed)? {
+            let opened = beneath::open(&self.root, &directory, flags);
+            let opened = opened.and_then(|opened| Ok((Dir::read_from(&opened)?, opened)));
+            let (names, opened) = match opened {
+                // Removed since it was found, or something else is there.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !directory.is_root() => {
+                    entries.remove(&directory);
+                    continue;
+                }
+                other => other.map_err(failed)?,
+            };
+            for entry in names {
                 let entry = entry.map_err(failed)?;
                 let name = entry.file_name().to_bytes();
                 if name == b"." || name == b".." {
@@ -69,8 +81,11 @@ impl UpperDir {
                 let path = directory.join(name).map_err(|error| {
                     FileError::on("read", directory.as_path())(io::Error::other(error))
                 })?;
-                let found = read_entry(&opened, name)
-                    .map_err(|error| FileError::on("read", path.as_path())(error.into()))?;
+                let found = match read_entry(&opened, name) {
+                    Err(Errno::NOENT) => continue,
+                    other => other
+                        .map_err(|error| FileError::on("read", path.as_path())(error.into()))?,
+                };
                 if matches!(found.kind, UpperKind::Directory { .. }) {
                     waiting.push(path.clone());
                 }
@@ -101,14 +116,8 @@ impl UpperDir {
     }
 
     fn open_file(&self, path: &RelPath) -> io::Result<File> {
-        // Not blocking: a FIFO put there meanwhile must not hold us.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = File::from(beneath::open(&self.root, path, flags)?);
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(io::ErrorKind::InvalidInput.into())
-        }
+        // A FIFO or a device put there meanwhile is not opened.
+        Ok(beneath::open_file(&self.root, path)?)
     }
 }
 
@@ -132,13 +141,14 @@ impl PrivateSource for UpperDir {
 
 /// The entry `name` of an open directory.
 pub(super) fn read_entry(directory: impl AsFd, name: &[u8]) -> rustix::io::Result<UpperEntry> {
-    let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    // Everything is asked of this one: by the name there may be another the next time.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+    let stat = fstat(&file)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
         return Ok(whiteout());
     }
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, name, flags, rustix::fs::Mode::empty())?;
     let (xattrs, own) = xattrs(&file)?;
     let kind = match kind {
         FileType::RegularFile if stat.st_size == 0 && own.contains_key(WHITEOUT) => {
@@ -151,7 +161,7 @@ pub(super) fn read_entry(directory: impl AsFd, name: &[u8]) -> rustix::io::Resul
             opaque: own.get(OPAQUE.as_bytes()).is_some_and(|mark| mark == b"y"),
         },
         FileType::Symlink => UpperKind::Symlink {
-            target: readlinkat(&directory, name, Vec::new())?.into_bytes(),
+            target: readlinkat(&file, "", Vec::new())?.into_bytes(),
         },
         _ => UpperKind::Special,
     };
@@ -188,6 +198,20 @@ pub(super) fn magic_link(file: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
+/// How often attributes are read that change while they are.
+const READINGS: u32 = 32;
+
+/// Reads attributes, again where they became longer or fewer meanwhile.
+fn steadily<T>(read: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    for _ in 1..READINGS {
+        match read() {
+            Err(Errno::RANGE | Errno::NODATA) => {}
+            other => return other,
+        }
+    }
+    read()
+}
+
 /// The names of all extended attributes, each ended by a NUL.
 pub(super) fn xattr_names(link: &str) -> rustix::io::Result<Vec<u8>> {
     let mut list = vec![0_u8; rustix::fs::listxattr_query(link)?];
@@ -201,15 +225,19 @@ pub(super) fn xattr_names(link: &str) -> rustix::io::Result<Vec<u8>> {
 /// The container's extended attributes, and overlayfs' own.
 fn xattrs(file: &OwnedFd) -> rustix::io::Result<(Xattrs, Xattrs)> {
     let link = magic_link(file);
-    let list = xattr_names(&link)?;
+    steadily(|| xattrs_once(&link))
+}
+
+fn xattrs_once(link: &str) -> rustix::io::Result<(Xattrs, Xattrs)> {
+    let list = xattr_names(link)?;
     let (mut theirs, mut own) = (Xattrs::new(), Xattrs::new());
     for name in list
         .split(|&byte| byte == 0)
         .filter(|name| !name.is_empty())
     {
-        let mut value = vec![0_u8; rustix::fs::getxattr_query(&link, name)?];
+        let mut value = vec![0_u8; rustix::fs::getxattr_query(link, name)?];
         if !value.is_empty() {
-            let length = rustix::fs::getxattr(&link, name, value.as_mut_slice())?;
+            let length = rustix::fs::getxattr(link, name, value.as_mut_slice())?;
             value.truncate(length);
         }
         let into = if OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
@@ -220,4 +248,70 @@ fn xattrs(file: &OwnedFd) -> rustix::io::Result<(Xattrs, Xattrs)> {
         into.insert(name.to_vec(), value);
     }
     Ok((theirs, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// What a busy container does to names: each of these may be there, be another kind of thing, or be gone.
+    fn change(root: &Path, turn: u32) {
+        let place = root.join(format!("spool/{}", turn % 7));
+        drop(fs::remove_dir_all(&place));
+        drop(fs::remove_file(&place));
+        match turn % 3 {
+            0 => fs::create_dir_all(place.join("deep/deeper")).unwrap(),
+            1 => fs::write(&place, "text").unwrap(),
+            _ => std::os::unix::fs::symlink("kept", &place).unwrap(),
+        }
+        if turn.is_multiple_of(3) {
+            fs::write(place.join("deep/deeper/file"), "text").unwrap();
+        }
+        // Where the file system has no such attributes, nothing is tried.
+        let noted = root.join("spool/noted");
+        let value = vec![b'x'; usize::try_from(turn % 5).unwrap() * 30 + 1];
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&noted, "user.note", &value, flags).ok();
+        if turn.is_multiple_of(2) {
+            rustix::fs::removexattr(&noted, "user.note").ok();
+        }
+    }
+
+    #[test]
+    fn names_that_come_and_go_meanwhile_do_not_make_a_scan_fail() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir(root.join("spool")).unwrap();
+        for name in ["kept", "spool/noted"] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("kept", root.join("link")).unwrap();
+        let upper = UpperDir::open(root).unwrap();
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    change(root, turn);
+                }
+            });
+            let scans: Vec<_> = (0..500).map(|_| upper.scan()).collect();
+            stop.store(true, Ordering::Relaxed);
+            for scan in scans {
+                let scan = scan.unwrap();
+                for name in ["kept", "link", "spool", "spool/noted"] {
+                    assert!(scan.get(&name.parse().unwrap()).is_some(), "{name}");
+                }
+                let link = UpperKind::Symlink {
+                    target: b"kept".to_vec(),
+                };
+                assert_eq!(scan.get(&"link".parse().unwrap()).unwrap().kind, link);
+            }
+        });
+    }
 }

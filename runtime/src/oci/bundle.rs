@@ -55,6 +55,9 @@ impl InitKind {
     }
 }
 
+/// How long the lines of [`BundleSpec::prepare`] may take together.
+const HOOK_SECONDS: i64 = 3600;
+
 /// Everything that `config.json` says.
 #[derive(Debug, Clone)]
 pub struct BundleSpec<'a> {
@@ -89,7 +92,7 @@ impl BundleSpec<'_> {
             .version("1.0.2")
             .root(root)
             .hostname(self.config.hostname.clone())
-            .mounts(mounts::of(self.config)?)
+            .mounts(mounts::of(self.config, &self.init)?)
             .process(self.process()?)
             .linux(self.linux()?);
         if !self.prepare.is_empty() {
@@ -148,13 +151,15 @@ impl BundleSpec<'_> {
     }
 
     fn hooks(&self) -> Result<Hooks, OciSpecError> {
-        // One shell for all; its stdin is the state that the runtime hands to hooks, which nobody here reads.
+        // One shell for all; its stdin is the state that the runtime hands to hooks, which nobody here reads. It has time: a
+        // cluster takes long where the container has little of a processor, and a start that was cut short would begin it
+        // anew each time. Not for ever, for what runs are programs of the container, and who starts it holds its guard.
         let script = format!("exec </dev/null\n{}\nexit 0\n", self.prepare.join("\n"));
         let hook: Hook = HookBuilder::default()
             .path("/bin/sh")
             .args(["sh".to_owned(), "-c".to_owned(), script].to_vec())
             .env(environment(self.config))
-            .timeout(60)
+            .timeout(HOOK_SECONDS)
             .build()?;
         HooksBuilder::default().start_container(vec![hook]).build()
     }
@@ -186,6 +191,7 @@ fn id_mapping(first: u32) -> Result<LinuxIdMapping, OciSpecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::config::Bind;
     use serde_json::Value;
 
     fn spec(config: &Config, init: InitKind) -> Value {
@@ -241,6 +247,58 @@ mod tests {
         }
     }
 
+    /// The options of the mount at `destination`.
+    fn options(spec: &Value, destination: &str) -> Vec<String> {
+        let mounts = spec["mounts"].as_array().unwrap();
+        let found = mounts
+            .iter()
+            .find(|mount| mount["destination"] == destination);
+        let options = found.unwrap()["options"].as_array().unwrap();
+        let words = options.iter().map(|option| option.as_str().unwrap());
+        words.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_lies_below_a_mount_of_the_host_is_as_closed_as_its_top() {
+        let mut config = config(UserNamespace::Private { first_id: 200_000 });
+        config.network = Network::Host;
+        for (target, read_only) in [("/closed", true), ("/open", false)] {
+            config.binds.push(Bind {
+                source: "/srv".into(),
+                target: target.into(),
+                read_only,
+            });
+        }
+        let spec = spec(&config, InitKind::Pause);
+        for (destination, recursive) in [
+            ("/closed", &["rnosuid", "rnodev", "rro"][..]),
+            ("/open", &["rnosuid", "rnodev"][..]),
+            ("/sys", &["rnosuid", "rnodev", "rnoexec", "rro"][..]),
+        ] {
+            let options = options(&spec, destination);
+            for word in recursive {
+                assert!(options.contains(&(*word).to_owned()), "{destination}");
+            }
+        }
+        assert!(!options(&spec, "/open").contains(&"rro".to_owned()));
+    }
+
+    #[test]
+    fn only_systemd_writes_to_control_groups_as_the_host_s_root() {
+        let own = UserNamespace::Private { first_id: 200_000 };
+        let command = || InitKind::Command(vec!["/bin/true".into()]);
+        for (users, init, access) in [
+            (UserNamespace::Host, InitKind::Systemd, "rw"),
+            (UserNamespace::Host, InitKind::Pause, "ro"),
+            (UserNamespace::Host, command(), "ro"),
+            (own, InitKind::Systemd, "rw"),
+            (own, command(), "rw"),
+        ] {
+            let spec = spec(&config(users), init);
+            assert!(options(&spec, "/sys/fs/cgroup").contains(&access.to_owned()));
+        }
+    }
+
     #[test]
     fn limits_and_the_configured_environment_are_passed_on() {
         let mut config = config(UserNamespace::Host);
@@ -264,7 +322,10 @@ mod tests {
         let environment = spec["process"]["env"].as_array().unwrap();
         assert!(environment.contains(&Value::from("PATH=/x")));
         assert!(environment.contains(&Value::from("container=vzpkg")));
-        assert_eq!(spec["hooks"]["startContainer"][0]["path"], "/bin/sh");
+        let hook = &spec["hooks"]["startContainer"][0];
+        assert_eq!(hook["path"], "/bin/sh");
+        // A start that is slow is none that fails.
+        assert_eq!(hook["timeout"], HOOK_SECONDS);
     }
 
     #[test]

@@ -16,10 +16,11 @@ mod rights;
 pub mod runtime;
 pub mod runtime_binary;
 mod self_test;
+mod trial;
 
 pub use bundle::{BundleSpec, InitKind};
 pub use disk::Disk;
 pub use limits::LimitError;
-pub use runtime::{Begun, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState};
+pub use runtime::{Begun, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, Streams};
 pub use runtime_binary::{PID_FILE, RuntimeBinary};
 pub use self_test::KNOWN;

@@ -81,13 +81,13 @@ mod tests {
 
     #[test]
     fn only_a_call_about_this_very_bundle_is_meant() {
-        let bundle = Path::new("/run/vzpkg/ct/web");
+        let bundle = Path::new("/run/vzpkg/61eb21907686/ct/web");
         let call = |words: &[&str]| names(words.join("\0").as_bytes(), bundle);
         assert!(call(&[
             "runc",
             "run",
             "--bundle",
-            "/run/vzpkg/ct/web",
+            "/run/vzpkg/61eb21907686/ct/web",
             "web",
             ""
         ]));
@@ -95,11 +95,11 @@ mod tests {
             "runc",
             "run",
             "--bundle",
-            "/run/vzpkg/ct/web2",
+            "/run/vzpkg/61eb21907686/ct/web2",
             "web2",
             ""
         ]));
-        assert!(!call(&["vi", "/run/vzpkg/ct/web", ""]));
+        assert!(!call(&["vi", "/run/vzpkg/61eb21907686/ct/web", ""]));
         assert!(!call(&[""]));
     }
 

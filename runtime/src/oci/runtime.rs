@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use vzpkg_metadata::ContainerId;
 
 /// What the runtime says about a container.
@@ -44,7 +44,7 @@ impl OciState {
 pub struct ExecProcess {
     /// The command; looked up in `PATH` of its environment.
     pub argv: Vec<String>,
-    /// `NAME=value`, complete.
+    /// `NAME=value`, besides the variables of process 1; the last of a name holds.
     pub environment: Vec<String>,
     /// Where it starts; absolute, inside.
     pub cwd: String,
@@ -52,6 +52,17 @@ pub struct ExecProcess {
     pub user: (u32, u32),
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
+}
+
+/// The standard streams of a command that does not get this process' own.
+#[derive(Debug)]
+pub struct Streams {
+    /// What it reads.
+    pub input: Stdio,
+    /// Where it prints to.
+    pub output: Stdio,
+    /// Where it says what went wrong.
+    pub errors: Stdio,
 }
 
 /// Why the runtime could not be found or did not do what it was told.
@@ -134,6 +145,17 @@ pub trait OciRuntime: fmt::Debug + Sync {
     /// # Errors
     /// [`OciError::Spawn`]; that the command failed is in the status.
     fn exec(&self, container: &ContainerId, process: &ExecProcess) -> Result<ExitStatus, OciError>;
+
+    /// As [`Self::exec`] with these streams; signals of the terminal do not reach the command.
+    ///
+    /// # Errors
+    /// As [`Self::exec`].
+    fn exec_with(
+        &self,
+        container: &ContainerId,
+        process: &ExecProcess,
+        streams: Streams,
+    ) -> Result<ExitStatus, OciError>;
 
     /// Sends a signal to process 1, or to all processes.
     ///

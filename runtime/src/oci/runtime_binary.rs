@@ -1,9 +1,12 @@
 //! The OCI runtime as a program: how it is called, and what it said when it refused.
 
 use super::ahead::{self, CONFIGURATION, Waiting};
-use super::runtime::{Begun, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState};
+use super::runtime::{
+    Begun, ContainerStatus, ExecProcess, OciError, OciRuntime, OciState, Streams,
+};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +38,8 @@ pub struct RuntimeBinary {
 }
 
 impl RuntimeBinary {
-    /// A binary that is taken as it is; its state lies below `state` (usually `/run/vzpkg/oci`).
+    /// A binary that is taken as it is; its state lies below `state`, which no other root uses: a container's
+    /// name in the runtime is its name, and two roots may have one of the same name.
     pub const fn new(program: PathBuf, state: PathBuf) -> Self {
         Self {
             program,
@@ -124,12 +128,49 @@ impl RuntimeBinary {
         Ok(answer.into_state())
     }
 
-    /// The log of one call: a name of its own, for several commands and threads may ask about one container at once.
+    /// The log of one call: a name of its own, for several commands and threads may ask about one container at once; and
+    /// none that a container can have, whose state lies beside it.
     fn log(&self, container: &ContainerId) -> Log {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{container}.{}.{serial}.log", std::process::id());
+        let name = format!(".{container}.{}.{serial}.log", std::process::id());
         Log(self.state.join(name))
+    }
+
+    /// Runs a command in a container to its end, with what `shape` makes of the call.
+    fn run_in(
+        &self,
+        container: &ContainerId,
+        process: &ExecProcess,
+        shape: impl FnOnce(&mut Command),
+    ) -> Result<ExitStatus, OciError> {
+        let log = self.log(container);
+        let mut command = self.call(&log);
+        command.arg("exec");
+        if process.terminal {
+            command.arg("--tty");
+        }
+        for variable in &process.environment {
+            command.arg("--env").arg(variable);
+        }
+        let (uid, gid) = process.user;
+        command
+            .args(["--cwd", &process.cwd, "--user", &format!("{uid}:{gid}")])
+            .arg(container.as_str())
+            .args(&process.argv);
+        shape(&mut command);
+        let status = command.status();
+        let status = status.map_err(|source| self.no_start(source))?;
+        match last_error(&log.0) {
+            // The runtime's own failure: a command that only failed writes nothing into the runtime's log.
+            Some(message) if !status.success() => Err(OciError::Refused {
+                program: self.program.clone(),
+                verb: "exec",
+                container: container.clone(),
+                message,
+            }),
+            _ => Ok(status),
+        }
     }
 
     fn prepare(&self) -> Result<(), OciError> {
@@ -182,32 +223,24 @@ impl OciRuntime for RuntimeBinary {
     }
 
     fn exec(&self, container: &ContainerId, process: &ExecProcess) -> Result<ExitStatus, OciError> {
-        let log = self.log(container);
-        let mut command = self.call(&log);
-        command.arg("exec");
-        if process.terminal {
-            command.arg("--tty");
-        }
-        for variable in &process.environment {
-            command.arg("--env").arg(variable);
-        }
-        let (uid, gid) = process.user;
-        command
-            .args(["--cwd", &process.cwd, "--user", &format!("{uid}:{gid}")])
-            .arg(container.as_str())
-            .args(&process.argv);
-        let status = command.status();
-        let status = status.map_err(|source| self.no_start(source))?;
-        match last_error(&log.0) {
-            // The runtime's own failure: a command that only failed writes nothing into the runtime's log.
-            Some(message) if !status.success() => Err(OciError::Refused {
-                program: self.program.clone(),
-                verb: "exec",
-                container: container.clone(),
-                message,
-            }),
-            _ => Ok(status),
-        }
+        self.run_in(container, process, |_| {})
+    }
+
+    fn exec_with(
+        &self,
+        container: &ContainerId,
+        process: &ExecProcess,
+        streams: Streams,
+    ) -> Result<ExitStatus, OciError> {
+        self.run_in(container, process, |command| {
+            let Streams {
+                input,
+                output,
+                errors,
+            } = streams;
+            command.stdin(input).stdout(output).stderr(errors);
+            command.process_group(0);
+        })
     }
 
     fn kill(&self, container: &ContainerId, signal: i32, all: bool) -> Result<(), OciError> {
@@ -221,7 +254,7 @@ impl OciRuntime for RuntimeBinary {
     }
 
     fn delete(&self, container: &ContainerId, force: bool) -> Result<(), OciError> {
-        if !self.state.join(container.as_str()).exists() {
+        if !self.state.join(container.as_str()).is_dir() {
             return Ok(());
         }
         let arguments = |command: &mut Command| {
@@ -237,7 +270,7 @@ impl OciRuntime for RuntimeBinary {
         // All three runtimes keep a directory of this name; asking for a missing one costs a process and gives an
         // answer in words.
         let directory = self.state.join(container.as_str());
-        if !directory.exists() {
+        if !directory.is_dir() {
             return Ok(None);
         }
         match self.ask(container) {
@@ -299,7 +332,7 @@ impl Begun for BegunBinary<'_> {
 fn is_known(directory: &Path) -> Option<bool> {
     let files = ["state.json", "status"];
     let known = files.iter().any(|file| directory.join(file).exists());
-    directory.exists().then_some(known)
+    directory.is_dir().then_some(known)
 }
 
 /// What `state` prints, as far as it matters here.
@@ -385,6 +418,8 @@ mod tests {
     #[test]
     fn an_unknown_container_costs_no_process() {
         let directory = tempfile::tempdir().unwrap();
+        // A file is no container, whoever left it there.
+        fs::write(directory.path().join("x"), "").unwrap();
         let runtime = RuntimeBinary::new("/nonexistent".into(), directory.path().into());
         let id: ContainerId = "x".parse().unwrap();
         assert_eq!(runtime.state(&id).unwrap(), None);

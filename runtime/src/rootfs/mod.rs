@@ -154,6 +154,14 @@ pub enum MountError {
     /// [`Tier::Stubs`] without stubs.
     #[error("version {} has no stubs, which this kernel needs", .0.short())]
     NotStubbed(Digest),
+    /// There is no user namespace to shift owners with.
+    #[error("ids cannot be mapped for `{}`", path.display())]
+    NoUserNamespace {
+        /// For what.
+        path: PathBuf,
+        /// Why, in words where the kernel has but a number.
+        source: io::Error,
+    },
     /// Upper and work directory of an id-mapped mount lie in different directories.
     #[error("`{}` and `{}` must lie in one directory", .0.upper.display(), .0.work.display())]
     Apart(Upper),
@@ -275,7 +283,10 @@ impl Owners {
     fn new(kernel: &dyn Kernel, spec: &MountSpec) -> Result<Self, MountError> {
         let make = |map: IdMap| kernel.user_namespace(map.first, map.count);
         let namespace = spec.id_map.map(make).transpose();
-        let namespace = namespace.map_err(MountError::on("map ids for", &spec.lower.image))?;
+        let namespace = namespace.map_err(|source| MountError::NoUserNamespace {
+            path: spec.lower.image.clone(),
+            source,
+        })?;
         Ok(Self { namespace })
     }
 

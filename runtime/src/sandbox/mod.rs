@@ -27,7 +27,7 @@ mod confine;
 mod error;
 mod init;
 mod mounts;
-mod output;
+pub(crate) mod output;
 mod protocol;
 mod seccomp;
 mod session;

@@ -12,7 +12,7 @@ const TAIL_BYTES: usize = 64 << 10;
 /// Takes the output of one command. Memory stays below 64 KiB for the tail, 16 KiB for open lines, and the limit for
 /// standard output, whatever the command writes.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     open_lines: [Vec<u8>; 2],
     tail: VecDeque<u8>,
     stdout: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) const fn new(stdout_limit: usize) -> Self {
+    pub(crate) const fn new(stdout_limit: usize) -> Self {
         Self {
             open_lines: [Vec::new(), Vec::new()],
             tail: VecDeque::new(),
@@ -32,7 +32,7 @@ impl Output {
     }
 
     /// Takes what came on one stream.
-    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8], reporter: &dyn OutputReporter) {
+    pub(crate) fn take(&mut self, stream: Stream, bytes: &[u8], reporter: &dyn OutputReporter) {
         if stream == Stream::Stdout {
             let room = self.stdout_limit.saturating_sub(self.stdout.len());
             self.truncated |= bytes.len() > room;
@@ -53,7 +53,7 @@ impl Output {
     }
 
     /// Reports lines that did not end, and gives the tail, the standard output, and whether that is cut.
-    pub(super) fn finish(mut self, reporter: &dyn OutputReporter) -> (Vec<u8>, Vec<u8>, bool) {
+    pub(crate) fn finish(mut self, reporter: &dyn OutputReporter) -> (Vec<u8>, Vec<u8>, bool) {
         self.close_line(Stream::Stdout, reporter);
         self.close_line(Stream::Stderr, reporter);
         (self.tail.into(), self.stdout, self.truncated)

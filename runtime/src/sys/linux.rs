@@ -1,5 +1,5 @@
 //! The real kernel.
-#![expect(unsafe_code, reason = "four calls that rustix has no safe form of")]
+#![expect(unsafe_code, reason = "calls that rustix has no safe form of")]
 
 use super::{CapabilitySet, FilterInstruction, Kernel, MountAttributes, Namespaces, Setting};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
@@ -116,7 +116,7 @@ impl Kernel for Linux {
             flags |= OpenTreeFlags::AT_RECURSIVE;
         }
         let directory = directory.map_or(CWD, |directory| directory.as_fd());
-        Ok(rustix::mount::open_tree(directory, path, flags)?)
+        rustix::mount::open_tree(directory, path, flags).map_err(too_many_mounts)
     }
 
     fn set_attributes(
@@ -166,7 +166,7 @@ impl Kernel for Linux {
     fn attach(&self, mount: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        Ok(rustix::mount::move_mount(mount, "", target, "", flags)?)
+        rustix::mount::move_mount(mount, "", target, "", flags).map_err(too_many_mounts)
     }
 
     fn detach(&self, path: &Path, lazy: bool) -> io::Result<()> {
@@ -306,6 +306,14 @@ impl Kernel for Linux {
             )
         })
     }
+}
+
+/// What `ENOSPC` means of a mount that is made or attached: it would be taken for a full disk.
+fn too_many_mounts(error: Errno) -> io::Error {
+    if error == Errno::NOSPC {
+        return io::Error::other("there may be no more mounts here (sysctl fs.mount-max)");
+    }
+    error.into()
 }
 
 /// The calling thread becomes this user and group and keeps every capability.

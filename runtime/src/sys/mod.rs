@@ -1,4 +1,4 @@
-//! System calls: the trait [`Kernel`], the real one and a recording one; the only unsafe code of the workspace.
+//! System calls: the trait [`Kernel`], the real one and a recording one; the only unsafe code of this crate.
 //!
 //! What a mount or a sandbox is made of is decided elsewhere; here a method is one system call (or two that only
 //! make sense together), with descriptors that close themselves and errors that are plain [`io::Error`]s. Safe calls
@@ -115,7 +115,7 @@ pub trait Kernel: Debug + Sync {
     /// `recursive` (`open_tree`).
     ///
     /// # Errors
-    /// As `open_tree`.
+    /// As `open_tree`; in words where there may be no more mounts.
     fn clone_mount(
         &self,
         directory: Option<&OwnedFd>,
@@ -156,13 +156,13 @@ pub trait Kernel: Debug + Sync {
     /// For shifting mounts.
     ///
     /// # Errors
-    /// `EPERM` without privilege or inside a chroot.
+    /// In words where there is none to be had: too many of them, none in this kernel, no privilege, or inside a chroot.
     fn user_namespace(&self, first: u32, count: u32) -> io::Result<OwnedFd>;
 
     /// Attaches a mount on what `target` refers to; one that is attached elsewhere moves (`move_mount`).
     ///
     /// # Errors
-    /// As `move_mount`.
+    /// As `move_mount`; in words where the namespace has as many mounts as it may have.
     fn attach(&self, mount: &OwnedFd, target: &OwnedFd) -> io::Result<()>;
 
     /// Takes the topmost mount off `path`. `lazy` succeeds while it is in use; it then vanishes with its last user.

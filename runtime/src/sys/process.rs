@@ -100,7 +100,7 @@ pub(super) fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
     let error = io::Error::last_os_error();
     drop(blocked);
     let Some(pid) = Pid::from_raw(child).filter(|_| child > 0) else {
-        return Err(error);
+        return Err(no_user_namespace(error));
     };
     let namespace = map_ids(child, first, count);
     // It is ours and not waited for yet, so it is there. Its stack must not go before it does.
@@ -111,6 +111,21 @@ pub(super) fn user_namespace(first: u32, count: u32) -> io::Result<OwnedFd> {
     ) {}
     drop(stack);
     namespace
+}
+
+/// What the numbers of this one call mean: `ENOSPC` would be taken for a full disk.
+fn no_user_namespace(error: io::Error) -> io::Error {
+    let why = match error.raw_os_error() {
+        Some(libc::ENOSPC) => {
+            "this host gives out no more user namespaces (sysctl user.max_user_namespaces)"
+        }
+        Some(libc::EINVAL) => "this kernel was built without user namespaces (CONFIG_USER_NS)",
+        Some(libc::EPERM) => {
+            "this process may make no user namespace: it has no right to, or runs in a chroot"
+        }
+        _ => return error,
+    };
+    io::Error::other(why)
 }
 
 /// Bytes of stack for [`wait_for_the_end`], which needs a few hundred.
@@ -174,4 +189,24 @@ fn map_ids(child: libc::pid_t, first: u32, count: u32) -> io::Result<OwnedFd> {
         file.write_all(format!("0 {first} {count}\n").as_bytes())?;
     }
     Ok(fs::File::open(format!("/proc/{child}/ns/user"))?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_without_user_namespaces_is_not_taken_for_a_full_disk() {
+        for (number, words) in [
+            (libc::ENOSPC, "user.max_user_namespaces"),
+            (libc::EINVAL, "CONFIG_USER_NS"),
+            (libc::EPERM, "chroot"),
+        ] {
+            let error = no_user_namespace(io::Error::from_raw_os_error(number));
+            assert_eq!(error.kind(), io::ErrorKind::Other);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let other = no_user_namespace(io::Error::from_raw_os_error(libc::ENOMEM));
+        assert_eq!(other.raw_os_error(), Some(libc::ENOMEM));
+    }
 }

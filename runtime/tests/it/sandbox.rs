@@ -16,6 +16,9 @@ use vzpkg_runtime::sandbox::{
     SandboxSpec, Stream, TreeMount,
 };
 
+/// How long is waited for what ought to happen soon; a sleep of a test is far longer.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 pub(crate) fn shell(script: &str) -> RunCommand {
     RunCommand {
         stdout_limit: 1 << 20,
@@ -286,7 +289,7 @@ fn privileged_a_command_that_takes_too_long_is_killed_and_the_session_goes_on() 
     let started = Instant::now();
     let outcome = sandbox.run(&command, &()).unwrap();
     assert_eq!(outcome.status, RunStatus::TimedOut);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < PATIENCE);
     assert_eq!(processes_with(&mark), [""; 0]);
     assert!(
         sandbox
@@ -310,11 +313,9 @@ fn privileged_script_escape_daemons_die_with_their_command() {
     assert_eq!(text(&outcome), "started\n");
     assert!(outcome.left_behind >= 3, "{outcome:?}");
     assert_eq!(processes_with(&mark), [""; 0]);
-    // Whoever still has something to say when the shell has ended is heard.
-    let outcome = sandbox
-        .run(&shell("exec > /proc/self/fd/1; (printf late) &"), &())
-        .unwrap();
-    assert_eq!(text(&outcome), "late");
+    // Whoever still has something to say when the shell has ended is heard, if it says it soon.
+    let late = "exec > /proc/self/fd/1; (printf late) &";
+    assert!((0..5).any(|_| printed(&mut sandbox, late) == "late"));
     sandbox.finish().unwrap();
 }
 
@@ -352,16 +353,20 @@ fn privileged_a_caller_killed_at_once_leaves_no_process_and_no_mount() {
         .read_line(&mut line)
         .unwrap();
     assert_eq!(line, "asleep\n");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while processes_with(&mark).len() < 3 {
-        assert!(Instant::now() < deadline, "{:?}", processes_with(&mark));
-        std::thread::yield_now();
-    }
+    let wait_until = |holds: fn(&[String]) -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = processes_with(&mark);
+            if holds(&found) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{found:?}");
+            std::thread::yield_now();
+        }
+    };
+    wait_until(|found| found.len() >= 3);
     drop(caller);
-    while !processes_with(&mark).is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", processes_with(&mark));
-        std::thread::yield_now();
-    }
+    wait_until(<[String]>::is_empty);
 }
 
 #[test]
@@ -423,7 +428,7 @@ fn privileged_a_helper_that_dies_ends_the_session_and_says_so() {
         .run(&shell(&format!("echo now; sleep {mark}")), &reporter)
         .unwrap_err();
     assert!(matches!(error, SandboxError::Lost { .. }), "{error:?}");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !processes_with(&mark).is_empty() {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
@@ -448,7 +453,7 @@ fn privileged_an_idle_session_ends_with_its_helper_too() {
     let init = children(outer)[0];
     let pid = rustix::process::Pid::from_raw(outer).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while fs::metadata(format!("/proc/{init}/root/.")).is_ok() {
         assert!(
             Instant::now() < deadline,

@@ -1,10 +1,23 @@
 //! The census of a container: its processes, what ties each of them to the overlay, what they still use of earlier ones.
 //!
 //! Taken while the container moves, it is a plan for people; taken while it stands still, it is the truth. A process
-//! that ends in between is simply not there. What is not seen: a thread that shares neither its directory nor its open
-//! files with its process is looked at for its directory only, and a process that waits inside `open` for the other end
-//! of a FIFO has nothing open yet.
+//! that ends in between is simply not there.
+//!
+//! A lock that nobody holds at this moment is not seen, and two overlays grant each lock twice. So whoever has a private
+//! file open to read *and* write is tied: databases keep their files so and lock them for each transaction only (SQLite
+//! holds none between two), while logs are written and not read.
+//!
+//! What is not seen:
+//!
+//! - A thread that shares neither its directory nor its open files with its process is looked at for its directory only.
+//! - A process that waits inside `open` for the other end of a FIFO has nothing open yet.
+//! - A file that is open to read or to write only, and is locked now and then, ties while it is locked only.
+//! - A descriptor on its way through a socket, or one that only `io_uring` knows, is in no table.
+//! - inotify and fanotify watches stay with the old overlay and are silent from then on, without an error. They do not tie:
+//!   dbus has some in every container with systemd. Who waits for changes so (a server that reads its settings again, a unit
+//!   of type `path`) has to be reloaded or restarted.
 
+use super::descriptor::{Access, Descriptor, has_one_writer};
 use super::look::Look;
 use super::namespaces::{Namespaces, Whose, is_gone};
 use super::report::{Bond, Process, unit};
@@ -204,7 +217,8 @@ impl Taker<'_> {
         bonds: &mut BTreeSet<Bond>,
         old: &mut BTreeSet<String>,
     ) -> io::Result<()> {
-        let Some(info) = FileInfo::parse(&self.look.read(pid, &format!("fdinfo/{number}"))?) else {
+        let Some(info) = Descriptor::parse(&self.look.read(pid, &format!("fdinfo/{number}"))?)
+        else {
             return Err(io::Error::other(
                 "a description of an open file cannot be read",
             ));
@@ -218,17 +232,24 @@ impl Taker<'_> {
         };
         let path = self.look.link(pid, &name)?;
         let shown = text(path.clone());
-        let bond = match self.look.place(pid, &name)?.kind {
+        let place = self.look.place(pid, &name)?;
+        if whose == Whose::Earlier {
+            old.insert(shown.clone());
+        }
+        let bond = match place.kind {
             FileType::Directory => Bond::Directory(shown),
             FileType::Fifo => Bond::Fifo(shown),
             _ if info.locked => Bond::Lock(shown),
-            _ if info.writable && self.replaced.contains(&path) => Bond::Written(shown),
-            _ => {
-                if whose == Whose::Earlier {
-                    old.insert(shown);
-                }
-                return Ok(());
+            _ if info.access != Access::Read && self.replaced.contains(&path) => {
+                Bond::Written(shown)
             }
+            // Whatever an overlay opens to write is private. Nobody else finds one that has no name any more.
+            FileType::RegularFile
+                if info.access == Access::Both && place.named && !has_one_writer(&path) =>
+            {
+                Bond::ReadWrite(shown)
+            }
+            _ => return Ok(()),
         };
         bonds.insert(bond);
         Ok(())
@@ -305,38 +326,6 @@ impl Taker<'_> {
     }
 }
 
-/// What `/proc/PID/fdinfo/N` says.
-#[derive(Debug, PartialEq, Eq)]
-struct FileInfo {
-    mount: u64,
-    writable: bool,
-    locked: bool,
-}
-
-impl FileInfo {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (mut mount, mut flags, mut locked) = (None, 0, false);
-        let bytes = String::from_utf8_lossy(bytes);
-        for line in bytes.lines() {
-            let Some((key, value)) = line.split_once(':') else {
-                continue;
-            };
-            match key {
-                "mnt_id" => mount = value.trim().parse().ok(),
-                "flags" => flags = u32::from_str_radix(value.trim(), 8).ok()?,
-                "lock" => locked = true,
-                _ => {}
-            }
-        }
-        Some(Self {
-            mount: mount?,
-            // O_WRONLY or O_RDWR
-            writable: flags & 3 != 0,
-            locked,
-        })
-    }
-}
-
 /// A line of `/proc/PID/maps` that shows a file.
 #[derive(Debug, PartialEq, Eq)]
 struct Mapping<'a> {
@@ -386,11 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_files_and_mappings_are_read() {
-        let info = b"pos:\t0\nflags:\t02100001\nmnt_id:\t68\nino:\t5\nlock:\t1: FLOCK  ADVISORY  WRITE 3 00:27:5 0 EOF\n";
-        let info = FileInfo::parse(info).unwrap();
-        assert_eq!((info.mount, info.writable, info.locked), (68, true, true));
-        assert_eq!(FileInfo::parse(b"flags:\t0\n"), None);
+    fn mappings_are_read() {
         let line = b"7f00-7f10 r-xp 00000000 00:27 12         /usr/lib/a b.so (deleted)";
         let mapping = Mapping::parse(line).unwrap();
         let padded = Mapping::parse(b"00400000-00401000 r-xp 0 00:27 12 /x").unwrap();

@@ -3,6 +3,7 @@
 //! Which of the two holds the container is found by looking, for a host may have both. A frozen container is thawed when
 //! its [`Frozen`] is dropped, but not one that is held: that one moves again when somebody says so, and not before.
 
+use super::straggler;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -97,7 +98,8 @@ impl Freezer {
         let mut looks = 0_u32;
         while !self.stands_still()? {
             if Instant::now() > until {
-                return Err(io::ErrorKind::TimedOut.into());
+                let why = straggler::complaint(self.group(), PATIENCE.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
             looks += 1;
             if looks > 20 {

@@ -29,6 +29,8 @@ pub(super) struct Place {
     pub(super) mount: u64,
     /// What it is.
     pub(super) kind: FileType,
+    /// Whether it has a name: an open file that was removed has none.
+    pub(super) named: bool,
 }
 
 /// Reads `/proc`. A process that has ended gives [`io::ErrorKind::NotFound`] for everything.
@@ -126,12 +128,13 @@ impl Look for Procfs {
     fn place(&self, pid: u32, name: &str) -> io::Result<Place> {
         // A file system that a frozen process serves must not be asked for anything.
         let flags = AtFlags::NO_AUTOMOUNT | AtFlags::STATX_DONT_SYNC;
-        let wanted = StatxFlags::TYPE | StatxFlags::MNT_ID;
+        let wanted = StatxFlags::TYPE | StatxFlags::NLINK | StatxFlags::MNT_ID;
         let path = format!("{pid}/{name}");
         let found = statx(&self.proc, path, flags, wanted).map_err(gone)?;
         Ok(Place {
             mount: found.stx_mnt_id,
             kind: FileType::from_raw_mode(found.stx_mode.into()),
+            named: found.stx_nlink > 0,
         })
     }
 

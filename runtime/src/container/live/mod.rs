@@ -2,8 +2,9 @@
 //!
 //! Two overlays on one upper are not coherent: a name that one of them makes or removes may stay unseen by the other for
 //! ever, and what is written to it is lost. So nobody may go on working with names in the old overlay. Who does is
-//! **bound** (`census`): by a working directory, an open directory, a lock, a FIFO, a socket in the overlay, or by a mount
-//! namespace that cannot be moved. A container with bound processes is not relinked until their services are stopped.
+//! **bound** (`census`): by a working directory, an open directory, a lock, a private file that is open to read and write and
+//! may be locked at any time, a FIFO, a socket in the overlay, or by a mount namespace that cannot be moved. A container with
+//! bound processes is not relinked until their services are stopped.
 //!
 //! ```text
 //! census        who is bound, who is on old files                    look, namespaces, sockets, report
@@ -20,6 +21,7 @@
 
 mod census;
 mod crossing;
+mod descriptor;
 mod freezer;
 mod look;
 mod members;
@@ -39,6 +41,7 @@ mod services;
 mod settle;
 mod sockets;
 mod stamp;
+mod straggler;
 mod together;
 mod watch;
 

@@ -13,7 +13,7 @@ use super::freezer::Frozen;
 use super::look::{Look as _, Procfs};
 use super::namespaces::Namespaces;
 use super::order::{Answer, Order, line};
-use super::progress::{Mark, Progress};
+use super::progress::{self, Mark, Progress};
 use super::together::Together;
 use crate::container::apply::Editor;
 use crate::container::objects::NoObjects;
@@ -82,7 +82,7 @@ fn carry_out(kernel: &dyn Kernel, order: &Order) -> Result<Answer, Answer> {
     };
     Ok(match mover.go(found, new) {
         Ok(()) => match mark.set(Progress::Moved, false) {
-            Ok(()) => moved(frozen, since),
+            Ok(()) => moved(frozen, since, order, !record.edits.is_empty()),
             Err(error) => Answer::Stuck(line(&error)),
         },
         Err(Halted::Stuck(why)) => Answer::Stuck(why),
@@ -103,10 +103,14 @@ fn carry_out(kernel: &dyn Kernel, order: &Order) -> Result<Answer, Answer> {
     })
 }
 
-fn moved(frozen: Frozen, since: Instant) -> Answer {
+/// It moves again; then the disk is waited for. Here and not in the command, which may have been killed: the container
+/// could write for days before another one looks, and a power loss would have the edits carried out over that.
+fn moved(frozen: Frozen, since: Instant, order: &Order, edited: bool) -> Answer {
     frozen.thaw();
     let pause = since.elapsed();
-    Answer::Moved { pause }
+    // Where it fails, the command tries once more.
+    let durable = !edited || progress::settle(&order.paths(), order.from).is_ok();
+    Answer::Moved { pause, durable }
 }
 
 /// What the plan decided, seen once more while nothing moves.

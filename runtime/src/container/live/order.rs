@@ -51,6 +51,8 @@ pub(crate) enum Answer {
     Moved {
         /// How long it stood still.
         pause: Duration,
+        /// Whether the edits, if there are any, are on the disk, and the mark says so.
+        durable: bool,
     },
     /// Nothing was changed: these processes are tied.
     Bound(Vec<Process>),

@@ -1,5 +1,6 @@
 //! A census of recorded `/proc` trees. One line for each thing that is looked at: `PID NAME = TEXT` for files and links
-//! (`\n` for line ends), `PID NAME @ MOUNT KIND` for where a link leads. What is not recorded is gone.
+//! (`\n` for line ends), `PID NAME @ MOUNT KIND` for where a link leads. What is not recorded is gone. A file of the kind
+//! `removed` has no name any more.
 
 use super::census::{Census, Depth, take};
 use super::look::{Look, Place};
@@ -73,8 +74,8 @@ impl Look for Recorded {
     }
 
     fn place(&self, pid: u32, name: &str) -> io::Result<Place> {
-        let (mount, kind) = gone(self.places.get(&(pid, name.to_owned())))?;
-        let kind = match kind.trim_end_matches(" overlay") {
+        let (mount, recorded) = gone(self.places.get(&(pid, name.to_owned())))?;
+        let kind = match recorded.trim_end_matches(" overlay") {
             "dir" => FileType::Directory,
             "fifo" => FileType::Fifo,
             "socket" => FileType::Socket,
@@ -83,6 +84,7 @@ impl Look for Recorded {
         Ok(Place {
             mount: *mount,
             kind,
+            named: recorded != "removed",
         })
     }
 
@@ -144,6 +146,42 @@ fn each_bond_is_found_and_nothing_else() {
     assert!(why.contains("another user namespace"), "{why}");
     assert!(!found.contains_key(&150), "a command on its way in");
     assert!(!found.contains_key(&160), "it ended while we looked");
+}
+
+/// SQLite holds no lock between two transactions, and two overlays grant each lock twice. Logs are only written.
+#[test]
+fn a_private_file_that_is_open_to_read_and_write_ties_and_a_log_does_not() {
+    let bonds = |path: &str, flags: &str, place: &str| {
+        let from = "100 fd/7 = anon_inode:[eventpoll]\n100 fd/7 @ 9 file\n100 fdinfo/7 = pos:\\t0\\nflags:\\t02\\nmnt_id:\\t9\\n";
+        let mount = place.split(' ').next().unwrap();
+        let to = format!(
+            "100 fd/7 = {path}\n100 fd/7 @ {place}\n100 fdinfo/7 = pos:\\t0\\nflags:\\t{flags}\\nmnt_id:\\t{mount}\\n"
+        );
+        let text = SERVICES.replacen(from, &to, 1);
+        assert_ne!(text, SERVICES);
+        found(&text).remove(&100)
+    };
+    let database = "/var/lib/app/app.db";
+    let tied = vec![Bond::ReadWrite(database.into())];
+    assert_eq!(
+        bonds(database, "02100002", "50 file"),
+        Some((tied.clone(), Vec::new()))
+    );
+    // Still in the overlay before: tied and on an old file.
+    assert_eq!(
+        bonds(database, "02100002", "49 file overlay"),
+        Some((tied, vec![database.to_owned()]))
+    );
+    let journal = "/var/log/journal/0123/system.journal";
+    for (path, flags, place) in [
+        ("/var/log/app.log", "02102001", "50 file"),
+        (database, "02100000", "50 file"),
+        ("/run/app.db", "02100002", "52 file"),
+        ("/var/tmp/#1 (deleted)", "02100002", "50 removed"),
+        (journal, "02100002", "50 file"),
+    ] {
+        assert_eq!(bonds(path, flags, place), None, "{path} {flags}");
+    }
 }
 
 /// It would stay on the old overlay, and whoever enters it later works there.

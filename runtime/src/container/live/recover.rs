@@ -19,8 +19,8 @@ use crate::container::{
 use std::time::Duration;
 use vzpkg_metadata::Digest;
 
-/// How long a helper whose command was killed may still be at work.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a helper whose command was killed may still be at work: it waits for the disk.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Finishes or undoes what was cut short, of a container that runs or is stopped. The version of `target` is that of
 /// [`unfinished`]. Cheap where there is nothing.
@@ -59,8 +59,11 @@ pub fn recover_live(
             Ok(Recovered::Undone(intent.from))
         }
         Progress::Moved => {
+            // Before the row, which is durable: nobody would carry the edits out again after a power loss.
+            progress::settle(paths, intent.from.generation)?;
             tools.journal.finish(&paths.id, &intent)?;
-            keep::forget_others(paths, intent.from.generation)?;
+            // The next relink forgets what stays.
+            drop(keep::forget_others(paths, intent.from.generation));
             Ok(Recovered::Finished(intent.to))
         }
         Progress::Editing => stopped::go_on(paths, guard, intent, tools),
@@ -85,6 +88,7 @@ pub(super) fn take_up(
         link: intent.to,
         pause: Duration::ZERO,
     };
+    let mut durable = false;
     match progress::read(paths, intent.from.generation)? {
         Progress::Planned => {
             thaw()?;
@@ -93,7 +97,13 @@ pub(super) fn take_up(
         }
         Progress::Moved => thaw()?,
         Progress::Editing => match go_on(target, init, intent, tools, guard)? {
-            Answer::Moved { pause } => moved.pause = pause,
+            Answer::Moved {
+                pause,
+                durable: settled,
+            } => {
+                moved.pause = pause;
+                durable = settled;
+            }
             Answer::Refused(_) => {
                 abandon(paths, intent, tools)?;
                 return Ok(None);
@@ -101,7 +111,7 @@ pub(super) fn take_up(
             other => return Err(error_of(paths, other)),
         },
     }
-    finish(target, intent, false, tools)?;
+    finish(target, intent, durable, tools)?;
     Ok(Some(moved))
 }
 

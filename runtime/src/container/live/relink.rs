@@ -1,14 +1,14 @@
 //! The relink of a running container, seen from the command: record, hand over to the helper, record again.
 //!
 //! The order: census → what is replaced is kept, plan and record durable → contents staged → intent in the journal →
-//! the helper ([`super::mover`]) → sync → row. Whoever is killed, the next command finds the intent and [`super::recover`]
-//! finishes or undoes it.
+//! the helper ([`super::mover`]), which waits for the disk at its end → row. Whoever is killed, the next command finds the
+//! intent and [`super::recover`] finishes or undoes it.
 
 use super::census::{Census, Depth, take};
 use super::freezer::Freezer;
 use super::look::Procfs;
 use super::order::{Answer, Order};
-use super::progress::{Mark, Progress};
+use super::progress::{self, Mark, Progress};
 use super::report::Process;
 use super::watch::{Watch, Watched};
 use crate::container::apply::Editor;
@@ -30,7 +30,8 @@ use std::time::Duration;
 use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::{Digest, RelPath};
 
-/// How long the helper may take. It freezes within two seconds or gives up; everything else is a matter of milliseconds.
+/// How long the helper may take. It freezes within two seconds or gives up; everything else is a matter of milliseconds,
+/// but for the disk that it waits for at the end. Where that takes longer the helper is ended, and we wait ourselves.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running container and what it shall stand on.
@@ -162,8 +163,8 @@ pub fn relink_running(
     let answer = order(target, init, freezer, plan, from, watch.watched(), false)
         .and_then(|order| helper.carry_out(paths, &order));
     match answer {
-        Ok(Answer::Moved { pause }) => {
-            finish(target, &intent, plan.edits.is_empty(), tools)?;
+        Ok(Answer::Moved { pause, durable }) => {
+            finish(target, &intent, durable, tools)?;
             Ok(Moved { link: to, pause })
         }
         Ok(Answer::Stuck(why)) => {
@@ -314,22 +315,27 @@ pub(super) fn order(
     })
 }
 
-/// The link is changed; what was kept for an earlier way back goes; what is made again is made.
+/// The link is changed; what was kept for an earlier way back goes; what is made again is made. `durable`: the edits are on
+/// the disk.
 pub(super) fn finish(
     target: &LiveTarget<'_>,
     intent: &Intent,
-    unedited: bool,
+    durable: bool,
     tools: &RelinkTools<'_>,
 ) -> Result<(), RelinkError> {
     let paths = target.paths;
-    if !unedited {
-        keep::sync([paths.private.as_path()])?;
+    if !durable {
+        progress::settle(paths, intent.from.generation)?;
     }
-    tools.journal.finish(&paths.id, intent)?;
-    keep::forget_others(paths, intent.from.generation)?;
-    // Not settled yet: process 1 itself runs a program of the old overlay.
+    // Not settled yet: process 1 itself runs a program of the old overlay. Before the row, for nobody would remember it
+    // after a kill in between; without the row, whoever comes next does this again.
     super::settle::begin(paths)?;
-    regenerate(target)
+    tools.journal.finish(&paths.id, intent)?;
+    // It is relinked, whatever becomes of the rest: the next relink forgets what stays here, the next start makes again
+    // what could not be made.
+    drop(keep::forget_others(paths, intent.from.generation));
+    drop(regenerate(target));
+    Ok(())
 }
 
 /// Makes again what the merge dropped. What cannot be made now is made at the next start.

@@ -16,6 +16,8 @@ pub enum Bond {
     Directory(String),
     /// A locked file.
     Lock(String),
+    /// A private file that is open to read and to write, which may be locked for each job only.
+    ReadWrite(String),
     /// An open FIFO.
     Fifo(String),
     /// A socket with a name in the file system.
@@ -62,6 +64,7 @@ impl fmt::Display for Bond {
             Self::Root(path) => write!(f, "has its root at {path}"),
             Self::Directory(path) => write!(f, "has the directory {path} open"),
             Self::Lock(path) => write!(f, "holds a lock on {path}"),
+            Self::ReadWrite(path) => write!(f, "has {path} open to read and write"),
             Self::Fifo(path) => write!(f, "has the FIFO {path} open"),
             Self::Socket(path) => write!(f, "has the socket {path}"),
             Self::Written(path) => write!(f, "writes {path}, which the relink replaces"),

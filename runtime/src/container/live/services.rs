@@ -4,14 +4,14 @@
 //! `/run`, named like their script in `/etc/init.d`. Everything is opened inside the container's root.
 
 use super::report::Process;
-use crate::container::beneath::{open_inside, open_root};
+use crate::container::beneath::{open_file, open_inside, open_root};
 use crate::container::{Config, ContainerError, ContainerPaths, ExecSpec, exec};
 use crate::oci::OciRuntime;
 use rustix::fs::{Dir, OFlags};
-use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use vzpkg_metadata::RelPath;
 
 /// More files than this below `/run` are not looked through.
 const FILES: usize = 10_000;
@@ -84,14 +84,14 @@ fn named_by_file(root: &OwnedFd, numbers: &[u32]) -> Option<String> {
         let Ok(opened) = open_inside(root, &directory, flags) else {
             continue;
         };
-        for entry in Dir::new(opened).ok()?.flatten() {
+        for entry in Dir::read_from(&opened).ok()?.flatten() {
             looked += 1;
             if looked > FILES {
                 return None;
             }
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some(stem) = name.strip_suffix(".pid") {
-                let number = number_in(root, &directory.join(&name));
+                let number = number_in(&opened, &name);
                 let stem = stem.to_owned();
                 let script = Path::new("/etc/init.d").join(&stem);
                 if number.is_some_and(|number| numbers.contains(&number))
@@ -110,11 +110,11 @@ fn named_by_file(root: &OwnedFd, numbers: &[u32]) -> Option<String> {
     None
 }
 
-fn number_in(root: &OwnedFd, path: &Path) -> Option<u32> {
-    // Not blocking: it may be a FIFO.
-    let file = open_inside(root, path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
+/// The number in a file of a directory; none where a link is, which may lead to what is better not read.
+fn number_in(directory: impl AsFd, name: &str) -> Option<u32> {
+    let file = open_file(directory, &RelPath::parse(name.as_bytes()).ok()?).ok()?;
     let mut text = String::new();
-    File::from(file).take(64).read_to_string(&mut text).ok()?;
+    file.take(64).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
@@ -166,6 +166,8 @@ mod tests {
         fs::write(at("run/noscript.pid"), "14").unwrap();
         fs::write(at("run/long.pid"), "1".repeat(1000)).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", at("run/link.pid")).unwrap();
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("run/fifo.pid"), mode).unwrap();
         let root = open_root(directory.path()).unwrap();
         assert_eq!(named_by_file(&root, &[12]).as_deref(), Some("cron"));
         assert_eq!(named_by_file(&root, &[99, 13]).as_deref(), Some("db"));

@@ -79,7 +79,7 @@ fn privileged_a_container_lives_and_leaves_nothing(node: &Node) {
 
 /// What process 1 has open besides nothing and its console. While it starts it reads its own libraries.
 fn foreign_files(pid: u32, paths: &ContainerPaths) -> Vec<PathBuf> {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_mins(2);
     loop {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
         let lead_to = open.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
@@ -120,6 +120,36 @@ fn privileged_exec_tells_a_missing_command_from_one_that_cannot_run(node: &Node)
         );
     }
     assert_eq!(run("true").unwrap(), 0);
+    // It is looked for where, and with the `PATH` with which, it will be run.
+    let script = "mkdir -p /srv/app; echo 'exit 7' > /srv/app/own; chmod 755 /srv/app/own";
+    assert_eq!(
+        node.shell(
+            &paths,
+            &format!("{script}; busybox sed -i '1i #!/bin/sh' /srv/app/own")
+        ),
+        0
+    );
+    let run_as = |command: &str, cwd: Option<&str>, path: Option<&str>| {
+        let path = path.map(|path| ("PATH".to_owned(), path.to_owned()));
+        let spec = ExecSpec {
+            argv: vec![command.to_owned()],
+            cwd: cwd.map(str::to_owned),
+            environment: path.into_iter().collect(),
+            ..ExecSpec::default()
+        };
+        exec(&paths, &config, &spec, &node.runtime)
+    };
+    assert_eq!(run_as("./own", Some("/srv/app"), None).unwrap(), 7);
+    assert_eq!(run_as("app/own", Some("/srv"), None).unwrap(), 7);
+    assert_eq!(run_as("own", None, Some("/bin:/srv/app")).unwrap(), 7);
+    for (command, cwd, path) in [
+        ("own", Some("/srv/app"), None),
+        ("./own", None, None),
+        ("true", None, Some("/srv/app")),
+    ] {
+        let missing = run_as(command, cwd, path).unwrap_err();
+        assert_eq!(exec::exit_code(&missing), exec::code::NOT_FOUND);
+    }
     destroy(&paths, &node.runtime).unwrap();
     node.assert_clean(&paths);
 }

@@ -10,6 +10,7 @@ mod life;
 mod node;
 mod quota;
 mod relink;
+mod surroundings;
 mod together;
 mod version;
 mod writes;

@@ -48,7 +48,8 @@ impl Node {
         // Process 1 of a user namespace walks through here.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(directory.path().join("private")).unwrap();
-        let runtime = RuntimeBinary::find(None, &directory.path().join("oci")).unwrap();
+        let state = directory.path().join("oci");
+        let runtime = RuntimeBinary::find(None, &state, directory.path()).unwrap();
         Self {
             directory,
             tier,

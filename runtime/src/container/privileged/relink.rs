@@ -16,6 +16,7 @@ in_every_tier!(
     privileged_a_stopped_container_moves_forward_and_back_and_runs_on_both,
     privileged_a_relink_cut_short_at_every_edit_is_finished_by_the_next_command,
     privileged_a_relink_that_fails_half_way_is_undone,
+    privileged_old_records_that_cannot_be_removed_do_not_make_a_relink_fail,
     privileged_evil_links_in_an_upper_lead_nowhere,
 );
 
@@ -406,6 +407,36 @@ fn privileged_a_relink_that_fails_half_way_is_undone(node: &Node) {
     assert_eq!(listing(&paths), before);
     assert_eq!(*journal.link.borrow(), from);
     assert!(journal.intent.borrow().is_none());
+}
+
+/// The row is changed by then.
+fn privileged_old_records_that_cannot_be_removed_do_not_make_a_relink_fail(node: &Node) {
+    let (paths, _) = prepared(node, "stray");
+    let journal = Journal::new();
+    fs::create_dir_all(paths.undo_area()).unwrap();
+    // No directory, so that it is not removed as one.
+    fs::write(paths.undo_area().join("stray"), "").unwrap();
+    let edit = UpperEdit::Reveal {
+        path: path("opt/link"),
+    };
+    let second = relink(node, &paths, &journal, vec![edit]).unwrap();
+    assert_eq!((*journal.link.borrow(), second.generation), (second, 2));
+    // Nor one that the next command finishes.
+    let to = Link {
+        tree: Digest::of(b"3"),
+        generation: 3,
+    };
+    let (_, plan) = keep::keep(&paths, second, to, &RelinkPlan::default()).unwrap();
+    let intent = Intent {
+        from: second,
+        to,
+        plan,
+        live: false,
+    };
+    journal.begin(&paths.id, &intent).unwrap();
+    let recovered = recover(&paths, &TOOLS(&journal)).unwrap();
+    assert_eq!(recovered, Recovered::Finished(to));
+    assert_eq!(*journal.link.borrow(), to);
 }
 
 fn privileged_evil_links_in_an_upper_lead_nowhere(node: &Node) {

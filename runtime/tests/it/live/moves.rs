@@ -1,8 +1,7 @@
 //! Running containers that go forward and back: what they see, what they keep.
 
-use super::scene::Scene;
+use super::scene::{Scene, wait_until};
 use std::fs;
-use std::time::Duration;
 use vzpkg_metadata::Digest;
 use vzpkg_metadata::tree::{Meta, Node, NodeKind};
 use vzpkg_runtime::container::live::{is_unsettled, settle};
@@ -26,9 +25,7 @@ fn count(scene: &Scene) -> usize {
 /// Lets the writer take a few turns.
 fn wait_for_turns(scene: &Scene) {
     let before = count(scene);
-    while count(scene) < before + 7 {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the writer takes turns", || count(scene) >= before + 7);
 }
 
 #[test]
@@ -213,16 +210,15 @@ fn privileged_services_with_mounts_of_their_own_move_along() {
     for tier in TIERS {
         let scene = Scene::running(tier, boot);
         scene.wait_for("run/seen");
-        while scene.inside("run/seen").unwrap() != "A" {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let sees = |edition: &str| {
+            wait_until(edition, || scene.inside("run/seen").unwrap() == edition);
+        };
+        sees("A");
         let own = own_namespace(&scene);
         let mounts = points(own);
         for to in [1, 0, 1] {
             scene.relink(to).unwrap();
-            while scene.inside("run/seen").unwrap() != ["A", "B"][to] {
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            sees(["A", "B"][to]);
             assert_eq!(points(own), mounts, "{tier:?}");
             assert_eq!(shared(own), ["/", "/usr", "/var/tmp"], "{tier:?}");
         }
@@ -239,21 +235,36 @@ fn privileged_services_with_mounts_of_their_own_move_along() {
     }
 }
 
-/// One process of each mount namespace of the container, process 1 first.
+/// One process of each mount namespace of the container, process 1 first; of several in one the one that process 1 began,
+/// for the others may be gone in a moment.
 pub(super) fn namespaces(scene: &Scene) -> Vec<u32> {
     let init = scene.init();
     let link = |pid: u32, name: &str| fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
-    let processes = fs::read_dir("/proc")
+    let mut processes: Vec<u32> = fs::read_dir("/proc")
         .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|&pid| link(pid, "pid") == link(init, "pid"))
+        .collect();
+    processes.sort_by_cached_key(|&pid| parent(pid) != Some(init));
     let mut found = vec![(link(init, "mnt"), init)];
-    for pid in processes.filter(|&pid| link(pid, "pid") == link(init, "pid")) {
+    for pid in processes {
         let namespace = link(pid, "mnt");
         if namespace.is_some() && !found.iter().any(|(known, _)| *known == namespace) {
             found.push((namespace, pid));
         }
     }
     found.into_iter().map(|(_, pid)| pid).collect()
+}
+
+/// The process that began this one.
+fn parent(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    lines
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// A process of the container whose mount namespace is not that of process 1.

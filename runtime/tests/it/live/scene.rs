@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vzpkg_metadata::tree::Node;
 use vzpkg_metadata::{ContainerId, RelPath, Timestamp};
@@ -21,6 +22,29 @@ use vzpkg_runtime::oci::{OciRuntime as _, RuntimeBinary};
 use vzpkg_runtime::rootfs::Tier;
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+/// How often what a busy machine may refuse is tried again.
+pub(super) const RETRIES: usize = 5;
+
+/// How long is waited for what ought to happen.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits until something holds.
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether it was left as it was because its processes did not stand still in time: those of a busy machine may not.
+fn did_not_stand_still(relinked: &Result<Moved, RelinkError>) -> bool {
+    let Err(RelinkError::Refused { why, .. }) = relinked else {
+        return false;
+    };
+    why.contains("did not stand still")
+}
 
 /// One row of a database.
 #[derive(Debug)]
@@ -139,7 +163,7 @@ impl Scene {
             root: at("root"),
             bundle: at("bundle"),
         };
-        let runtime = RuntimeBinary::find(None, &at("oci")).unwrap();
+        let runtime = RuntimeBinary::find(None, &at("oci"), directory.path()).unwrap();
         let users = UserNamespace::Private { first_id: 500_000 };
         let config = Config::new(paths.id.clone(), 0, users);
         let root = RootDirectory {
@@ -220,9 +244,7 @@ impl Scene {
 
     /// Waits until a file in the container is there: its processes say so that they are ready.
     pub(super) fn wait_for(&self, path: &str) {
-        while self.inside(path).is_err() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until(path, || self.inside(path).is_ok());
     }
 
     /// The paths in which the two versions differ.
@@ -252,12 +274,29 @@ impl Scene {
         self.relink_with(to, &RelinkPlan::default(), |_| {})
     }
 
-    /// Relinks with a plan; `meanwhile` runs between the plan and its execution.
+    /// Relinks with a plan; `meanwhile` runs between the plan and its execution. Again where its processes did not stand
+    /// still in time, for nothing was changed then.
     pub(super) fn relink_with(
         &self,
         to: usize,
         plan: &RelinkPlan,
-        meanwhile: impl FnOnce(&Self),
+        meanwhile: impl Fn(&Self),
+    ) -> Result<Moved, RelinkError> {
+        let mut relinked = self.relink_once(to, plan, &meanwhile);
+        for _ in 0..RETRIES {
+            if !did_not_stand_still(&relinked) {
+                break;
+            }
+            relinked = self.relink_once(to, plan, &meanwhile);
+        }
+        relinked
+    }
+
+    fn relink_once(
+        &self,
+        to: usize,
+        plan: &RelinkPlan,
+        meanwhile: impl Fn(&Self),
     ) -> Result<Moved, RelinkError> {
         let upper = UpperDir::open(&self.paths.upper()).unwrap();
         let watch = Watch::new(&upper, &Self::differing()).unwrap();
