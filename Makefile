@@ -93,11 +93,11 @@ tools: $(TOOLS)/bin/typos $(TOOLS)/bin/cargo-deny
 
 $(TOOLS)/bin/typos:
 	python3 -m venv $(TOOLS)/venv
-	$(TOOLS)/venv/bin/pip install --quiet typos
+	$(TOOLS)/venv/bin/pip install --quiet --retries 5 typos==1.52.0
 	mkdir -p $(TOOLS)/bin && ln -sf ../venv/bin/typos $@
 
 $(TOOLS)/bin/cargo-deny:
-	cargo install --quiet --locked --root $(TOOLS) cargo-deny@0.20.2
+	CARGO_NET_RETRY=5 cargo install --quiet --locked --root $(TOOLS) cargo-deny@0.20.2
 
 ## install: the command and its manual pages
 install: $(VZPKG)
@@ -105,6 +105,7 @@ install: $(VZPKG)
 
 # Stable Rust and a C++ compiler are enough (metadata/fuzz/README.md). `--target` keeps the flags away from build scripts.
 FUZZ_SECONDS ?= 600
+FUZZ_OPTIONS ?= -timeout=10
 FUZZ_HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -116,10 +117,11 @@ fuzz:
 		--target $(FUZZ_HOST) --target-dir target/fuzz
 	@for corpus in metadata/fuzz/corpus/*; do \
 		name=$${corpus##*/}; echo "fuzz: $$name"; mkdir -p target/fuzz/grown/$$name; \
-		target/fuzz/$(FUZZ_HOST)/release/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+		target/fuzz/$(FUZZ_HOST)/release/$$name -max_total_time=$(FUZZ_SECONDS) $(FUZZ_OPTIONS) -rss_limit_mb=2048 \
 			-artifact_prefix=target/fuzz/ target/fuzz/grown/$$name $$corpus >target/fuzz/$$name.log 2>&1 \
 			|| { tail -40 target/fuzz/$$name.log; exit 1; }; \
 	done
 
+# No search: the same start each time, and patience on a machine that does much else.
 fuzz-smoke:
-	$(MAKE) fuzz FUZZ_SECONDS=5
+	$(MAKE) fuzz FUZZ_SECONDS=5 FUZZ_OPTIONS="-seed=1 -timeout=60"

@@ -70,6 +70,32 @@ impl Lab {
         self.site.vzpkg(&["create-cache", TEMPLATE, "--dry-run"])
     }
 
+    /// The package index, in all forms and under all names, below the server's root.
+    fn indexes(&self) -> Vec<String> {
+        let below = "dists/stable/main/binary-amd64";
+        let mut found = Vec::new();
+        for directory in [below.to_owned(), format!("{below}/by-hash/SHA256")] {
+            for entry in fs::read_dir(self.repo.root().join(&directory)).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                if entry.file_type().unwrap().is_file() && name != "Release" {
+                    found.push(format!("{directory}/{name}"));
+                }
+            }
+        }
+        found
+    }
+
+    /// Has a file sent with as many bytes as it has, but others.
+    fn send_other_bytes(&self, file: &str) {
+        let mut bytes = fs::read(self.repo.root().join(file)).unwrap();
+        for byte in &mut bytes {
+            *byte = !*byte;
+        }
+        self.server
+            .fault(&format!("/{file}"), Times::Always, Fault::Body(bytes));
+    }
+
     fn assert_nothing_visible(&self) {
         let list = self.site.vzpkg(&["list", "--cached"]).ok();
         assert!(!list.contains(TEMPLATE), "{list}");
@@ -146,19 +172,21 @@ fn privileged_a_replayed_repository_is_refused() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_package_with_other_bytes_is_refused() {
     let lab = Lab::new();
-    lab.server.fault(
-        &format!("/{}", lab.package),
-        Times::Always,
-        Fault::Body(b"not the package".to_vec()),
-    );
-    let run = lab.site.vzpkg(&["create-cache", TEMPLATE]);
-    assert!(
-        run.code == 3 || run.code == 4,
-        "{}\n{}",
-        run.code,
-        run.stderr
-    );
-    assert!(run.stderr.contains("hello"), "{}", run.stderr);
+    lab.send_other_bytes(&lab.package);
+    let error = lab.site.vzpkg(&["create-cache", TEMPLATE]).fails_with(4);
+    assert!(error.contains("hello"), "{error}");
+    lab.assert_nothing_visible();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_an_index_with_other_bytes_is_refused() {
+    let lab = Lab::new();
+    for index in lab.indexes() {
+        lab.send_other_bytes(&index);
+    }
+    let error = lab.plan().fails_with(4);
+    assert!(error.contains("signed is"), "{error}");
     lab.assert_nothing_visible();
 }
 
@@ -166,43 +194,14 @@ fn privileged_a_package_with_other_bytes_is_refused() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_an_index_that_was_cut_is_refused() {
     let lab = Lab::new();
-    for index in ["xz", "gz"] {
-        lab.server.fault(
-            &format!("/dists/stable/main/binary-amd64/Packages.{index}"),
-            Times::Always,
-            Fault::Status(404),
-        );
+    for index in lab.indexes() {
+        let whole = fs::read(lab.repo.root().join(&index)).unwrap();
+        let half = whole[..whole.len() / 2].to_vec();
+        lab.server
+            .fault(&format!("/{index}"), Times::Always, Fault::Body(half));
     }
-    let cut = fs::read(
-        lab.repo
-            .root()
-            .join("dists/stable/main/binary-amd64/Packages.xz"),
-    )
-    .unwrap();
-    for request in by_hash(&lab) {
-        lab.server.fault(
-            &request,
-            Times::Always,
-            Fault::Body(cut[..cut.len() / 2].to_vec()),
-        );
-    }
-    let run = lab.plan();
-    assert!(
-        run.code == 3 || run.code == 4,
-        "{}\n{}",
-        run.code,
-        run.stderr
-    );
+    lab.plan().fails_with(3);
     lab.assert_nothing_visible();
-}
-
-/// The paths of the by-hash copies of the package index.
-fn by_hash(lab: &Lab) -> Vec<String> {
-    let below = "dists/stable/main/binary-amd64/by-hash/SHA256";
-    let names = fs::read_dir(lab.repo.root().join(below)).unwrap();
-    names
-        .map(|entry| format!("/{below}/{}", entry.unwrap().file_name().to_str().unwrap()))
-        .collect()
 }
 
 #[test]
@@ -268,11 +267,40 @@ fn privileged_names_that_could_be_paths_are_refused() {
 #[ignore = "needs root: make check runs it"]
 fn privileged_a_dry_run_of_new_template_writes_nothing() {
     let site = Site::new();
-    let words = ["new-template", "foo-1-x86_64"];
+    let error = site.vzpkg(&["new-template", "foo-1-x86_64"]).fails_with(2);
+    assert!(error.contains("--like"), "{error}");
+    let words = ["new-template", "foo-1-x86_64", "--like", "debian"];
     let said = site.vzpkg(&[&words[..], &["--dry-run"]].concat());
     assert!(said.stderr.contains("Would write"), "{}", said.stderr);
     let place = site.root().join("template/foo");
     assert!(said.code == 0 && !place.exists(), "{}", said.code);
     site.vzpkg(&words).ok();
     assert!(place.exists());
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_application_templates_are_refused_in_words() {
+    let lab = Lab::new();
+    let name = "test-1-x86_64/web";
+    let made = lab.site.vzpkg(&["new-template", name]);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(!made.stderr.contains("create-cache"), "{made:?}");
+    let error = lab.site.vzpkg(&["create-cache", name]).fails_with(1);
+    for text in ["not built yet", "vzpkg new-template test-1-x86_64-SET"] {
+        assert!(error.contains(text), "{text}: {error}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_each_of_several_templates_is_named_with_what_keeps_it() {
+    let lab = Lab::new();
+    let run = lab.site.vzpkg(&["create-cache", "--offline"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    for name in ["debian-12-x86_64", "debian-13-x86_64", TEMPLATE] {
+        let told = format!("error: `{name}`: ");
+        assert!(run.stderr.contains(&told), "{name}: {}", run.stderr);
+    }
+    assert!(run.stderr.contains("without --offline"), "{}", run.stderr);
 }

@@ -138,6 +138,32 @@ fn privileged_tests_that_tell_nothing_are_refused() {
 
 #[test]
 #[ignore = "needs root: make check runs it"]
+fn privileged_a_container_of_the_name_that_a_search_uses_is_left_alone() {
+    let tiny = seven();
+    // The shell becomes the search, which so has the process id that the container is named after.
+    let script = "\"$0\" ct create bisect-$$ --template \"$1\" --net none && \
+                  exec \"$0\" bisect \"$1\" --good 1 --bad 7 --test true";
+    let given = tiny.site.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, crate::support::VZPKG, TINY]);
+    shell.env_clear().envs(
+        given
+            .get_envs()
+            .filter_map(|(key, value)| Some((key, value?))),
+    );
+    let run = crate::support::Run::of(&shell.output().unwrap());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("exists already"), "{run:?}");
+    assert!(run.stderr.contains("vzpkg ct rename bisect-"), "{run:?}");
+    let containers = tiny.json(&["ct", "list"]);
+    let name = containers["containers"][0]["name"].as_str().unwrap();
+    assert!(name.starts_with("bisect-"), "{containers}");
+    tiny.ct(&["destroy", name]).ok();
+    assert_nothing_stays(&tiny);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
 fn privileged_ctrl_c_leaves_nothing_and_what_a_kill_left_is_cleared() {
     let tiny = seven();
     let words = |sleep: &str| {

@@ -259,3 +259,38 @@ fn privileged_a_lock_of_an_update_is_replayed_on_another_node() {
     assert_eq!(digest(&other), digest(&site));
     assert_eq!(other.vzpkg(&["lock", TEMPLATE]).ok(), lock);
 }
+
+#[test]
+#[ignore = "needs root and the real packages: make check runs it"]
+fn privileged_packages_that_another_template_brought_are_no_way_around_a_signature() {
+    let scratch = Site::new();
+    let packages = fixtures().join("rpms/centos-7.6.1810-min");
+    let line = repository(&scratch, "76", &packages, "2.17-260");
+    let site = site_with(&line);
+    site.vzpkg(&["create-cache", TEMPLATE]).ok();
+    // The same packages, which this template takes from its own vendor only.
+    let vendor = TestKey::new("vendor");
+    site.template(
+        "other/7/x86_64/config/os/default",
+        &[
+            ("package_manager", "rpm49db5x64\n"),
+            ("distribution", "centos\n"),
+            ("packages", "bash rpm coreutils centos-release\n"),
+            (
+                "repositories",
+                &line.replace("trusted=yes", "metadata=unsigned"),
+            ),
+            ("keys", &format!("{} vendor.asc\n", vendor.fingerprint())),
+            ("vendor.asc", &String::from_utf8(vendor.armored()).unwrap()),
+        ],
+    );
+    let error = site
+        .vzpkg(&["create-cache", "other-7-x86_64"])
+        .fails_with(4);
+    assert!(error.contains("cannot be used"), "{error}");
+    let list = site.vzpkg(&["list", "--cached"]).ok();
+    assert!(
+        list.contains(TEMPLATE) && !list.contains("other-7"),
+        "{list}"
+    );
+}

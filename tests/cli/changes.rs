@@ -1,7 +1,7 @@
 //! What a container has changed, told apart by kind, and taken away again.
 
 use crate::crash::{Instants, run_and_kill};
-use crate::tiny::{Tiny, wait_until};
+use crate::tiny::{TEMPLATE, Tiny, program, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use vzpkg_tests::tiny_debian;
@@ -161,6 +161,138 @@ fn privileged_private_changes_go_and_come_back_while_the_container_runs_and_stop
         "1\nown\npage\n"
     );
     tiny.ct(&["destroy", "--force", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_what_a_reset_took_away_comes_back_beside_what_was_written_since() {
+    let tiny = Tiny::hello();
+    tiny.make("web", &["--start"]).ok();
+    // Two groups of one id would be a clash.
+    let write = |word: &str, id: u32| {
+        tiny.inside(
+            "web",
+            &format!(
+                "echo '# {word}' >> /usr/bin/hello; mkdir -p /root; echo {word} >> /var/log/own
+                test {word} = before && echo precious > /root/note; echo {word}:x:{id}: >> /etc/group"
+            ),
+        );
+    };
+    let written = |path: &str| {
+        let file = tiny.site.root().join("private/web/upper").join(path);
+        fs::read_to_string(file).ok()
+    };
+    for runs in [false, true] {
+        let between = |words: &[&str]| {
+            if !runs {
+                tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+            }
+            let said = tiny.ct(words);
+            if !runs {
+                tiny.ct(&["start", "web"]).ok();
+            }
+            assert_eq!(said.code, 0, "{said:?}");
+            said.stderr
+        };
+        let paths = ["/usr/bin/hello", "/var/log/own", "/root/note", "/etc/group"];
+        let reset = [&["reset", "web"], &paths[..]].concat();
+        write("before", 1000);
+        between(&reset);
+        assert_eq!(written("usr/bin/hello"), None);
+        write("since", 1001);
+        let since = paths.map(|path| written(&path[1..]));
+        let said = between(&["rollback", "web"]);
+        assert!(said.contains("undo: vzpkg ct rollback web\n"), "{said}");
+        assert!(!said.contains("ct relink"), "{said}");
+        let hello = "#!/bin/sh\necho 1\n";
+        let own = |word: &str| Some(format!("{hello}# {word}\n"));
+        assert_eq!(written("usr/bin/hello"), own("since"));
+        assert_eq!(written("usr/bin/hello.vzpkg-new"), own("before"));
+        assert_eq!(written("var/log/own").as_deref(), Some("since\n"));
+        assert_eq!(
+            written("var/log/own.vzpkg-new").as_deref(),
+            Some("before\n")
+        );
+        assert_eq!(written("root/note").as_deref(), Some("precious\n"));
+        let group = written("etc/group").unwrap();
+        assert!(
+            group.contains("before:x") && group.contains("since:x"),
+            "{group}"
+        );
+        // What it printed undoes it.
+        between(&["rollback", "web"]);
+        assert_eq!(paths.map(|path| written(&path[1..])), since);
+        assert_eq!(written("usr/bin/hello.vzpkg-new"), None);
+        between(&[
+            "reset",
+            "web",
+            "/usr/bin/hello",
+            "/var/log/own",
+            "/etc/group",
+        ]);
+    }
+    tiny.ct(&["destroy", "--force", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_user_file_goes_back_from_a_reset_as_often_as_one_likes() {
+    let tiny = Tiny::hello();
+    tiny.make("web", &["--start"]).ok();
+    tiny.inside("web", "echo mine:x:1000: >> /etc/group");
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["reset", "web", "/etc/group"]).ok();
+    let file = tiny.site.root().join("private/web/upper/etc/group");
+    for there in [true, false, true, false] {
+        tiny.ct(&["rollback", "web"]).ok();
+        assert_eq!(file.exists(), there);
+    }
+    tiny.ct(&["rollback", "web"]).ok();
+    // One that was written since is merged with what was before.
+    tiny.ct(&["start", "web"]).ok();
+    tiny.inside("web", "echo since:x:1001: >> /etc/group");
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+    tiny.ct(&["rollback", "web"]).ok();
+    let group = fs::read_to_string(&file).unwrap();
+    assert!(
+        group.contains("since:x") && !group.contains("mine:x"),
+        "{group}"
+    );
+    tiny.ct(&["destroy", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_reset_of_nothing_leaves_the_way_back_where_it_was() {
+    let mut tiny = Tiny::hello();
+    tiny.make("web", &["--start"]).ok();
+    tiny.inside("web", "echo own > /opt-file");
+    tiny.ct(&["stop", "web", "--timeout", "0"]).ok();
+    let typo = tiny.ct(&["diff", "web", "/typo"]);
+    assert_eq!(typo.code, 0, "{typo:?}");
+    let nothing = "nothing at or below `/typo` is private";
+    assert!(typo.stderr.contains(nothing), "{typo:?}");
+    let both = tiny.ct(&["diff", "web", "/typo", "/opt-file"]);
+    assert!(both.stderr.contains(nothing), "{both:?}");
+    assert!(both.ok().contains("/opt-file"));
+
+    tiny.ct(&["reset", "web", "--yes"]).ok();
+    tiny.publish_all(&[program("hello", "2")]);
+    tiny.update();
+    tiny.ct(&["relink", "web"]).ok();
+    for words in [
+        &["reset", "web", "--dry-run"][..],
+        &["reset", "web", "--yes"],
+    ] {
+        let reset = tiny.ct(words);
+        assert_eq!(reset.code, 0, "{reset:?}");
+        assert!(reset.stderr.contains("Unchanged web"), "{reset:?}");
+        assert!(!reset.stderr.contains("undo"), "{reset:?}");
+    }
+    let back = tiny.ct(&["rollback", "web"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(back.stderr.contains(&format!("{TEMPLATE}@1")), "{back:?}");
+    tiny.ct(&["destroy", "web"]).ok();
 }
 
 #[test]

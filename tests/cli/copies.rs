@@ -22,6 +22,24 @@ fn names(tiny: &Tiny) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root: make check runs it"]
+fn privileged_a_copy_that_cannot_start_is_there_and_says_how_it_is_undone() {
+    let tiny = tiny();
+    let images = fs::read_dir(tiny.site.root().join("store/images")).unwrap();
+    for image in images.map(|entry| entry.unwrap().path()) {
+        fs::remove_file(image).unwrap();
+    }
+    let copied = tiny.ct(&["clone", "web", "copy", "--start"]);
+    assert_ne!(copied.code, 0, "{copied:?}");
+    assert!(
+        copied.stderr.contains("undo: vzpkg ct destroy copy"),
+        "{copied:?}"
+    );
+    assert_eq!(names(&tiny), ["copy", "web"]);
+    tiny.ct(&["destroy", "copy", "web"]).ok();
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
 fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
     let tiny = tiny();
     tiny.ct(&["start", "web"]).ok();
@@ -37,7 +55,9 @@ fn privileged_a_copy_has_the_private_changes_and_an_identity_of_its_own() {
     assert_eq!(names(&tiny), ["web"]);
     let copied = tiny.ct(&["clone", "web", "copy", "--start"]);
     assert!(
-        copied.stderr.contains("undo: vzpkg ct destroy copy"),
+        copied
+            .stderr
+            .contains("undo: vzpkg ct destroy --force copy\n"),
         "{copied:?}"
     );
     let seen = "cat /srv/other; id -u alice; echo $A; cat /etc/hostname; test -e /usr/bin/diff || echo removed

@@ -1,7 +1,7 @@
 //! `--dry-run` changes nothing and fails where the real command would; what was done says how it is undone.
 
 use crate::support::Site;
-use crate::tiny::{TEMPLATE as TINY, Tiny, program};
+use crate::tiny::{TEMPLATE as TINY, Tiny, making, program};
 use std::fs;
 use std::path::Path;
 
@@ -175,4 +175,24 @@ fn privileged_a_rebuild_leaves_what_is_held_even_if_only_this_node_has_it() {
     tiny.vzpkg(&["unhold", TINY, "hello"]).ok();
     tiny.vzpkg(&["update", TINY, "--rebuild"]).ok();
     assert_eq!(tiny.version_of("hello", TINY), "2");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_commands_to_copy_act_on_the_root_that_was_told() {
+    let tiny = Tiny::hello();
+    let root = tiny.site.root();
+    let root = root.to_str().unwrap();
+    let told = |words: &[&str]| tiny.vzpkg(&[&["--root", root], words].concat());
+    let made = told(&[&["ct"], &making("web", &["--start"])[..]].concat());
+    let undo = format!("undo: vzpkg --root {root} ct destroy --force web\n");
+    assert!(made.stderr.contains(&undo), "{made:?}");
+    let refused = told(&["ct", "destroy", "web"]).fails_with(1);
+    let hint = format!("vzpkg --root {root} ct destroy --force web");
+    assert!(refused.contains(&hint), "{refused}");
+    // The environment names it for the next command, too.
+    let stopped = tiny.ct(&["stop", "web", "--timeout", "0"]);
+    let undo = "undo: vzpkg ct start web\n";
+    assert!(stopped.stderr.contains(undo), "{stopped:?}");
+    tiny.ct(&["destroy", "web"]).ok();
 }

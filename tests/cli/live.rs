@@ -102,16 +102,28 @@ fn network_a_server_with_systemd_is_relinked_while_it_runs() {
         "printf \"{tied}\" > /etc/systemd/system/tied.service"
     ));
     inside("systemctl daemon-reload; systemctl start private tied");
+    // Journals that outlast a restart: journald keeps them open to read and write.
+    inside("mkdir -p /var/log/journal; journalctl --flush");
+    assert_eq!(
+        inside("ls /var/log/journal/*/system.journal | wc -l"),
+        "1\n"
+    );
     let first = debian.version_of("apt");
     let main_pid = |unit: &str| inside(&format!("systemctl show -P MainPID {unit}"));
     let (private_pid, tied_pid) = (main_pid("private"), main_pid("tied"));
+    let journal_pid = main_pid("systemd-journald");
 
     let refused = site.vzpkg(&["ct", "relink", "web"]).fails_with(1);
     assert!(refused.contains("tied.service"), "{refused}");
     assert!(refused.contains("works in /var/lib"), "{refused}");
     assert!(refused.contains("--restart web"), "{refused}");
     let plan = site.vzpkg(&["ct", "relink", "web", "--dry-run"]);
-    assert!(plan.stderr.contains("tied.service"), "{}", plan.stderr);
+    assert!(plan.stderr.contains("--restart web"), "{}", plan.stderr);
+    assert!(plan.fails_with(1).contains("tied.service"));
+    let plan = site.vzpkg(&["ct", "relink", "web", "--restart", "--dry-run"]);
+    for said in ["to be restarted (--restart): ", "tied.service"] {
+        assert!(plan.stderr.contains(said), "{}", plan.stderr);
+    }
     plan.ok();
     assert_eq!(main_pid("tied"), tied_pid, "a plan stops nothing");
 
@@ -125,6 +137,7 @@ fn network_a_server_with_systemd_is_relinked_while_it_runs() {
     assert_ne!(debian.version_of("apt"), first);
     assert_ne!(main_pid("tied"), tied_pid, "it was restarted");
     assert_eq!(main_pid("private"), private_pid, "it goes on");
+    assert_eq!(main_pid("systemd-journald"), journal_pid, "it goes on");
     // It sees the new version from inside its own mounts.
     inside(
         "rm /run/seen; while ! test -e /run/seen; do sleep 0.05; done; sleep 0.2; cmp /run/seen /etc/debian_version",

@@ -121,3 +121,29 @@ fn privileged_a_lock_that_cannot_be_repeated_says_why() {
         "nothing became visible: {listed}"
     );
 }
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_lock_of_an_older_version_leaves_the_head_where_it_is() {
+    let tiny = three_versions();
+    let file = tiny.site.path("lock");
+    let lock = tiny.vzpkg(&["lock", "tiny-1-x86_64@1"]).ok();
+    fs::write(&file, lock).unwrap();
+    let words = ["create-cache", TEMPLATE, "--lock", file.to_str().unwrap()];
+    let again = tiny.vzpkg(&words);
+    assert_eq!(again.code, 0, "{again:?}");
+    for text in [
+        "Unchanged the build equals tiny-1-x86_64@1",
+        "the head stays tiny-1-x86_64@3",
+        "`vzpkg rollback tiny-1-x86_64 --to 1`",
+    ] {
+        assert!(again.stderr.contains(text), "{text}: {}", again.stderr);
+    }
+    assert_eq!(tiny.head(), 3);
+    // A version that is new is the head, and the way back is that of an update.
+    tiny.vzpkg(&["remove-cache", "tiny-1-x86_64@1"]).ok();
+    let made = tiny.vzpkg(&words);
+    let undo = "undo: vzpkg rollback tiny-1-x86_64 --to 3";
+    assert!(made.stderr.contains(undo), "{made:?}");
+    assert_eq!(tiny.head(), 4);
+}

@@ -4,6 +4,7 @@ use crate::tiny::{TEMPLATE as TINY, TEMPLATE_FILES, Tiny, program};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use vzpkg_tests::deb_writer::Deb;
 use vzpkg_tests::tools::sha256;
 
 const HELLO: &[u8] = b"#!/bin/sh\necho 1\n";
@@ -96,6 +97,18 @@ fn privileged_what_a_build_made_comes_back_by_building_it_again() {
     replace(&image, &bytes);
     assert_repaired(&tiny, "the image of tree", "built again from its lock");
     fs::remove_file(&image).unwrap();
+    assert_repaired(&tiny, "is missing", "built again from its lock");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_version_with_a_package_that_dpkg_unpacked_is_built_again() {
+    let made = program("maker", "1").script("postinst", "#!/bin/sh\necho made here > /etc/made\n");
+    // Without md5sums dpkg unpacks it and wants its file, though its manifest is here.
+    let aside = Deb::new("aside", "1").file("usr/bin/aside", 0o755, HELLO);
+    let tiny = Tiny::of(&["aside", "maker"], &[aside, made]);
+    tiny.create();
+    fs::remove_file(object(&tiny, b"made here\n")).unwrap();
     assert_repaired(&tiny, "is missing", "built again from its lock");
 }
 
@@ -220,6 +233,40 @@ fn privileged_a_damaged_database_is_made_again_from_the_versions() {
     tiny.publish_all(&[program("hello", "3")]);
     tiny.update();
     assert_eq!(tiny.head(), 3);
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_lost_database_stops_every_verb_until_it_is_made_again() {
+    let mut tiny = one();
+    tiny.publish_all(&[program("hello", "2")]);
+    tiny.update();
+    let store = tiny.site.root().join("store");
+    for ending in ["", "-wal", "-shm"] {
+        fs::remove_file(store.join(format!("state.db{ending}"))).unwrap();
+    }
+    let verbs: [&[&str]; 4] = [&["history", TINY], &["gc"], &["update", TINY], &["verify"]];
+    for words in verbs {
+        let failed = tiny.vzpkg(words).fails_with(4);
+        assert!(failed.contains("is lost"), "{words:?}: {failed}");
+        assert!(failed.contains("vzpkg doctor --rebuild"), "{failed}");
+    }
+    assert!(!store.join("state.db").exists());
+    // A record that is damaged as well costs its version, and no other.
+    let records = fs::read_dir(store.join("versions")).unwrap();
+    let first = records.map(|entry| entry.unwrap().path()).find(|path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.contains("\"number\": 1,")
+    });
+    replace(&first.unwrap(), b"{");
+    let rebuilt = tiny.vzpkg(&["doctor", "--rebuild"]);
+    assert_eq!(rebuilt.code, 0, "{rebuilt:?}");
+    assert!(rebuilt.stderr.contains("tiny-1-x86_64@2"), "{rebuilt:?}");
+    let named = rebuilt.stderr.contains("Left out the record");
+    assert!(named, "{rebuilt:?}");
+    assert_eq!(tiny.head(), 2);
+    tiny.vzpkg(&["gc"]).ok();
+    tiny.vzpkg(&["verify"]).ok();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a container is given: limits, variables, mounts, network; and what is seen of it: processes, what it printed.
 
+use crate::guards::hold;
 use crate::tiny::{TEMPLATE, Tiny, wait_until};
 use std::fs;
 
@@ -204,26 +205,23 @@ fn privileged_a_change_of_limits_that_was_cut_short_is_settled_by_the_next_comma
     };
     let group = group.into_iter().find(|path| ours(path)).unwrap();
     fs::write(group.join("pids.max"), "33").unwrap();
-    fs::write(
-        tiny.site
-            .path("run")
-            .join("ct")
-            .join(&name)
-            .join("limits-change"),
-        "",
-    )
-    .unwrap();
+    // The name of the group ends with what tells the root apart, by which its bundles are kept too.
+    let of_group = group.file_name().unwrap().to_str().unwrap();
+    let root = of_group.rsplit('-').next().unwrap();
+    let bundle = tiny.site.path("run").join(root).join("ct").join(&name);
+    let note = bundle.join("limits-change");
+    fs::write(&note, "").unwrap();
+    // Beside a change that is under way, which holds the container, nothing is settled.
+    let guard = hold(&tiny, &format!("container:{name}"));
+    let error = tiny
+        .ct(&["exec", &name, "--no-wait", "--", "true"])
+        .fails_with(125);
+    assert!(error.contains("vzpkg something"), "{error}");
+    assert_eq!(fs::read_to_string(group.join("pids.max")).unwrap(), "33\n");
+    drop(guard);
     tiny.ct(&["exec", &name, "--", "true"]).fails_with(127);
     assert_eq!(fs::read_to_string(group.join("pids.max")).unwrap(), "77\n");
-    assert!(
-        !tiny
-            .site
-            .path("run")
-            .join("ct")
-            .join(&name)
-            .join("limits-change")
-            .exists()
-    );
+    assert!(!note.exists());
     tiny.ct(&["destroy", "--force", &name]).ok();
 }
 
@@ -292,7 +290,9 @@ fn privileged_wrong_shapes_are_refused_and_nothing_is_made() {
 fn privileged_processes_are_shown_as_both_sides_number_them() {
     let tiny = Tiny::hello();
     tiny.make("web", &["--start"]).ok();
-    tiny.inside("web", "sleep 8641 >/dev/null 2>&1 &");
+    // What is begun in the background is for a moment still the shell.
+    let own = "sleep 8641 >/dev/null 2>&1 & until grep -qs ^sleep /proc/$!/cmdline; do :; done";
+    tiny.inside("web", own);
     let document = tiny.json(&["ct", "top", "web"]);
     assert_eq!(document["schema"], "vzpkg.processes.1");
     let processes = document["processes"].as_array().unwrap();

@@ -96,9 +96,7 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
             .join("root/usr/share/data/blob")
     };
     let (first, second) = (inside("first"), inside("second"));
-    forget(&object);
     let all = || [&object, &first, &second].map(|path| in_memory(path));
-    assert_eq!(all(), [0; 3]);
     let read = |name| {
         tiny.ct(&[
             "exec",
@@ -110,14 +108,21 @@ fn privileged_the_second_reader_of_a_file_adds_nothing_to_the_page_cache() {
         ])
         .ok()
     };
-    read("first");
-    // What the first has read is in memory for the second, which has read nothing: they are the same pages.
+    // What the first has read is in memory for the second, which has read nothing: they are the same pages; and they go
+    // together. A machine that is short of memory lets go of some by itself, but not each time.
     let size = BYTES as u64;
-    assert_eq!(all(), [size; 3]);
-    read("second");
-    assert_eq!(all(), [size; 3]);
-    // And they go together.
-    forget(&object);
-    assert_eq!(all(), [0; 3]);
+    let expected = [[0; 3], [size; 3], [size; 3], [0; 3]];
+    let seen = (0..5).map(|_| {
+        forget(&object);
+        let before = all();
+        read("first");
+        let by_first = all();
+        read("second");
+        let by_second = all();
+        forget(&object);
+        [before, by_first, by_second, all()]
+    });
+    let others: Vec<_> = seen.take_while(|seen| *seen != expected).collect();
+    assert!(others.len() < 5, "{others:?}");
     tiny.ct(&["destroy", "--force", "first", "second"]).ok();
 }

@@ -97,3 +97,36 @@ fn privileged_status_goes_on_after_a_template_that_fails() {
     let error = tiny.vzpkg(&["status", "tini-1-x86_64"]).fails_with(2);
     assert!(error.contains(TINY), "{error}");
 }
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_a_template_whose_directory_is_gone_keeps_its_versions_and_nobody_else_waits_for_it() {
+    let mut tiny = Tiny::hello();
+    tiny.publish_all(&[program("hello", "2")]);
+    tiny.update();
+    let other = "other-1-x86_64";
+    tiny.write_template(other);
+    tiny.vzpkg(&["create-cache", other]).ok();
+    std::fs::remove_dir_all(tiny.site.root().join("template/tiny")).unwrap();
+
+    let list = tiny.vzpkg(&["list"]).ok();
+    assert!(list.contains(TINY), "{list}");
+    let history = tiny.vzpkg(&["history", TINY]).ok();
+    assert!(history.contains("tiny-1-x86_64@2"), "{history}");
+    tiny.vzpkg(&["diff", "tiny-1-x86_64@1", "@2"]).ok();
+    tiny.vzpkg(&["rollback", TINY]).ok();
+    assert_eq!(tiny.head(), 1);
+    let named = tiny.vzpkg(&["history", "tiny-1-x86_64@1"]).fails_with(2);
+    assert!(named.contains("the template is tiny-1-x86_64"), "{named}");
+
+    let status = tiny.vzpkg(&["status"]);
+    assert_eq!(status.code, 2, "{status:?}");
+    assert!(status.stdout.contains(other), "{status:?}");
+    assert!(status.stderr.contains(TINY), "{status:?}");
+    let fresh = tiny.vzpkg(&["update-metadata"]).fails_with(2);
+    assert!(fresh.contains("Fresh other-1-x86_64"), "{fresh}");
+
+    tiny.vzpkg(&["remove-cache", TINY]).ok();
+    tiny.vzpkg(&["history", TINY]).fails_with(1);
+    tiny.vzpkg(&["status"]).ok();
+}

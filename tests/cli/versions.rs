@@ -4,9 +4,14 @@ use crate::tiny::{TEMPLATE as TINY, Tiny, program};
 
 /// Three versions: hello 1, 2, 3; `other` stays.
 fn three() -> Tiny {
+    three_with("1")
+}
+
+/// The same with this version of `other`.
+fn three_with(other: &str) -> Tiny {
     let mut tiny = Tiny::of(
         &["hello", "other"],
-        &[program("hello", "1"), program("other", "1")],
+        &[program("hello", "1"), program("other", other)],
     );
     tiny.create();
     for version in ["2", "3"] {
@@ -103,8 +108,23 @@ fn privileged_versions_that_are_not_there_are_explained() {
 
 #[test]
 #[ignore = "needs root: make check runs it"]
-fn privileged_what_is_kept_or_tagged_outlives_gc_and_every_mark_can_be_undone() {
+fn privileged_one_version_that_cannot_go_does_not_keep_the_space_of_the_others() {
     let tiny = three();
+    tiny.vzpkg(&["keep", "tiny-1-x86_64@1"]).ok();
+    let words = ["remove-cache", "tiny-1-x86_64@1", "tiny-1-x86_64@2"];
+    let said = tiny.vzpkg(&words).fails_with(1);
+    for text in ["is kept", "Removed tiny-1-x86_64@2", "Freed"] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let said = tiny.vzpkg(&words).fails_with(1);
+    assert!(!said.contains("Freed"), "nothing went: {said}");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_what_is_kept_or_tagged_outlives_gc_and_every_mark_can_be_undone() {
+    // Of its own: gc leaves what any mount of the machine refers to, and tests mount versions of the same content.
+    let tiny = three_with("1+kept");
     tiny.settings("keep-last = 0\n");
     let kept = tiny.vzpkg(&["keep", "tiny-1-x86_64@1"]);
     assert!(
@@ -157,7 +177,11 @@ fn privileged_what_is_kept_or_tagged_outlives_gc_and_every_mark_can_be_undone() 
         "{moved:?}"
     );
     tiny.vzpkg(&["unkeep", "tiny-1-x86_64@1"]).ok();
-    tiny.vzpkg(&["gc"]).ok();
+    let gc = tiny.vzpkg(&["gc"]);
+    for version in ["tiny-1-x86_64@1", "tiny-1-x86_64@2"] {
+        let removed = format!("Removed {version}\n");
+        assert!(gc.stderr.contains(&removed), "{removed}: {gc:?}");
+    }
     let versions = tiny.json(&["history", TINY])["versions"]
         .as_array()
         .unwrap()
@@ -279,4 +303,45 @@ fn privileged_a_version_that_was_rolled_back_is_not_made_again_until_something_c
     );
     let nothing = tiny.vzpkg(&["rollback", TINY]).fails_with(1);
     assert!(nothing.contains("--to N"), "{nothing}");
+}
+
+#[test]
+#[ignore = "needs root: make check runs it"]
+fn privileged_on_a_terminal_all_versions_are_removed_only_when_asked_twice() {
+    let tiny = three();
+    let asked = |words: &[&str], answer: &str| {
+        let command = tiny
+            .site
+            .command(&[&["remove-cache", TINY], words].concat());
+        let line: Vec<&str> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_str().unwrap())
+            .collect();
+        // A terminal of its own; `script` passes the answer on to it.
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line.join(" "), "/dev/null"]);
+        for (name, value) in command.get_envs() {
+            script.env(name, value.unwrap_or_default());
+        }
+        let piped = std::process::Stdio::piped;
+        let mut child = script
+            .stdin(piped())
+            .stdout(piped())
+            .stderr(piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, answer.as_bytes()).unwrap();
+        drop(stdin);
+        crate::tiny::end(child)
+    };
+    let refused = asked(&[], "n\n");
+    let question = "Remove all 3 versions of `tiny-1-x86_64`?";
+    assert!(refused.stdout.contains(question), "{refused:?}");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_eq!(tiny.head(), 3);
+    let removed = asked(&["-y"], "");
+    assert!(!removed.stdout.contains(question), "{removed:?}");
+    assert_eq!(removed.code, 0, "{removed:?}");
+    tiny.vzpkg(&["history", TINY]).fails_with(1);
 }

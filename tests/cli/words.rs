@@ -25,6 +25,9 @@ fn help_names_every_verb_and_usage_errors_end_with_2() {
             "{verb} is not in the help"
         );
     }
+    for code in ["   10  `status`", "  130  interrupted"] {
+        assert!(help.contains(code), "{code}: {help}");
+    }
     let wrong = site.vzpkg(&["creat-cache", "x"]).fails_with(2);
     assert!(wrong.contains("create-cache"), "{wrong}");
     site.vzpkg(&["list", "--nonsense"]).fails_with(2);
@@ -54,6 +57,22 @@ fn settings_are_printed_with_their_origin() {
     let json: serde_json::Value =
         serde_json::from_str(&site.vzpkg(&["config", "--format", "json"]).ok()).unwrap();
     assert_eq!(json["schema"], "vzpkg.config.1");
+}
+
+#[test]
+fn every_setting_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
+    let text = fs::read_to_string(path).unwrap();
+    for key in vzpkg::config::Key::ALL {
+        let default = match key.default() {
+            "" => "none".to_owned(),
+            default => format!("`{default}`"),
+        };
+        let (name, variable) = (key.name(), key.variable());
+        let (wanted, meaning) = (key.wanted(), key.meaning());
+        let row = format!("| `{name}` | `{variable}` | {default} | {wanted} | {meaning} |\n");
+        assert!(text.contains(&row), "docs/settings.md lacks {row}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ mkdir -p "$bundle"
 # The configuration of a container of vzpkg, on the directory.
 $vz ct create bench --template "$template" --start
 mkdir -p "$bundle-same"
-python3 - "$VZPKG_RUN_DIRECTORY/ct/bench/config.json" "$bundle" <<'PYTHON'
+python3 - "$VZPKG_RUN_DIRECTORY"/*/ct/bench/config.json "$bundle" <<'PYTHON'
 import json, sys
 config = json.load(open(sys.argv[1]))
 config["root"]["path"] = sys.argv[2] + "/rootfs"

@@ -8,7 +8,7 @@ done
 [ ${#missing[@]} -eq 0 ] && exit 0
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)
 echo "installing: ${missing[*]}"
-$sudo apt-get update -qq
+$sudo apt-get -o Acquire::Retries=5 update -qq
 # Services of test tools (a web server, say) must not start on the machine that tests.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
@@ -16,4 +16,4 @@ if [ ! -e $policy ]; then
     $sudo chmod 755 $policy
     trap '$sudo rm -f $policy' EXIT
 fi
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+DEBIAN_FRONTEND=noninteractive $sudo apt-get -o Acquire::Retries=5 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -20,10 +20,12 @@ pub mod output;
 pub mod settings;
 
 use clap::Parser as _;
-use error::{CommandError, Kind};
+use error::{CommandError, CommandResult, Kind};
+use interrupt::First;
 use output::{Clock, Printer};
 use settings::Settings;
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 /// The hidden first argument that makes this program the helper process of a sandbox or container.
@@ -38,12 +40,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(cli::spelling::join(words)) {
         Ok(cli) => cli,
         Err(help) => {
-            drop(help.print());
-            return if help.use_stderr() {
-                Kind::Usage.into()
+            let done = if help.use_stderr() {
+                Err(CommandError::silent(Kind::Usage))
             } else {
-                ExitCode::SUCCESS
+                Ok(())
             };
+            return end(Printer::plain(), done, help.print());
         }
     };
     let environment = config::Environment::of_this_process();
@@ -57,12 +59,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         printer,
         environment,
         clock: Clock::system(),
-        interrupted: interrupt::watch(),
+        interrupted: interrupt::watch(First::of(&cli.command)),
+        run_directory: std::sync::Arc::default(),
         settings,
     };
-    match commands::dispatch(&context, cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(printer, &error),
+    let done = commands::dispatch(&context, cli.command);
+    end(printer, done, Ok(()))
+}
+
+/// The exit code of what was done. A result that did not arrive is a failure, unless there was another one before.
+fn end(printer: Printer, done: CommandResult, written: io::Result<()>) -> ExitCode {
+    let Err(lost) = printer.check(written) else {
+        return done.map_or_else(|error| fail(printer, &error), |()| ExitCode::SUCCESS);
+    };
+    let lost = fail(printer, &CommandError::new(Kind::Environment, lost));
+    match done {
+        Err(error) if error.kind != Kind::UpdatesAvailable => fail(printer, &error),
+        _ => lost,
     }
 }
 
@@ -82,8 +95,8 @@ fn start_log(settings: &Settings) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .with_ansi(settings.color)
+        .with_writer(io::stderr)
+        .with_ansi(settings.color_err)
         .init();
 }
 

@@ -44,8 +44,10 @@ pub struct Settings {
     pub keep_days: u32,
     /// How reading verbs print.
     pub format: Format,
+    /// Whether results on stdout get colours.
+    pub color_out: bool,
     /// Whether stderr gets colours.
-    pub color: bool,
+    pub color_err: bool,
     /// How much is printed.
     pub verbosity: Verbosity,
     /// Print the plan, change nothing.
@@ -130,15 +132,9 @@ impl Settings {
             _ => return Err(wrong(Key::Format)),
         };
         let terminal = rustix::termios::isatty(std::io::stderr());
-        let color = match layers.get(Key::Color).0 {
-            "auto" => {
-                terminal
-                    && environment.get("NO_COLOR").is_none()
-                    && environment.get("TERM") != Some("dumb")
-            }
-            "always" => true,
-            "never" => false,
-            _ => return Err(wrong(Key::Color)),
+        let color = |terminal| {
+            let colored = colored(layers.get(Key::Color).0, terminal, environment);
+            colored.ok_or_else(|| wrong(Key::Color))
         };
         let verbosity = match (global.quiet, global.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -163,7 +159,8 @@ impl Settings {
             keep_last: layers.parse(Key::KeepLast)?,
             keep_days: layers.parse(Key::KeepDays)?,
             format,
-            color,
+            color_out: color(rustix::termios::isatty(std::io::stdout()))?,
+            color_err: color(terminal)?,
             verbosity,
             dry_run: global.dry_run,
             yes: global.yes,
@@ -181,6 +178,20 @@ impl Settings {
     }
 }
 
+/// Whether a stream gets colours; `None` for a word that the setting does not have. Each stream by itself: results go into
+/// pipes and files while stderr is on a terminal.
+fn colored(word: &str, terminal: bool, environment: &Environment) -> Option<bool> {
+    match word {
+        "auto" => {
+            let is_plain = environment.get("TERM") == Some("dumb");
+            Some(terminal && !is_plain && environment.get("NO_COLOR").is_none())
+        }
+        "always" => Some(true),
+        "never" => Some(false),
+        _ => None,
+    }
+}
+
 /// Bytes per second as a user writes them: `800000`, `500K`, `10M`, `1G`, in steps of 1024.
 pub(crate) fn rate(text: &str) -> Option<u64> {
     let units = [("K", 10), ("M", 20), ("G", 30)];
@@ -194,7 +205,28 @@ pub(crate) fn rate(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::{Environment, colored, rate};
+
+    #[test]
+    fn a_stream_is_coloured_if_it_is_a_terminal_and_nobody_objects() {
+        let of = |word, terminal, variables: &[(&str, &str)]| {
+            let environment = Environment::from_pairs(variables.iter().copied());
+            colored(word, terminal, &environment)
+        };
+        for (word, terminal, variables, expected) in [
+            ("auto", true, &[][..], Some(true)),
+            ("auto", false, &[], Some(false)),
+            ("auto", true, &[("NO_COLOR", "1")], Some(false)),
+            ("auto", true, &[("NO_COLOR", "")], Some(true)),
+            ("auto", true, &[("TERM", "dumb")], Some(false)),
+            ("always", false, &[("NO_COLOR", "1")], Some(true)),
+            ("never", true, &[], Some(false)),
+            ("perhaps", true, &[], None),
+        ] {
+            let found = of(word, terminal, variables);
+            assert_eq!(found, expected, "{word}, {terminal}, {variables:?}");
+        }
+    }
 
     #[test]
     fn a_rate_is_bytes_or_has_a_unit() {

@@ -88,7 +88,7 @@ fn privileged_a_real_apt_whose_proxy_is_killed_goes_on_where_it_was_and_so_does_
     let archives = client.join("apt/cache/archives");
     let began = Instant::now();
     while longest(&archives.join("partial")) < 1_000_000 {
-        assert!(began.elapsed() < Duration::from_secs(20), "nothing comes");
+        assert!(began.elapsed() < Duration::from_mins(2), "nothing comes");
         thread::sleep(Duration::from_millis(20));
     }
     drop(server);

@@ -1,7 +1,7 @@
 //! Templates and mirrors: exactly what a template needs is mirrored, the template reads the mirror, and is built from the
 //! mirror's past.
 
-use crate::tiny::{TEMPLATE, Tiny, program};
+use crate::tiny::{TEMPLATE, Tiny, end, program};
 use std::fs;
 use std::time::Duration;
 use vzpkg_tests::tiny_debian;
@@ -66,8 +66,21 @@ fn privileged_a_mirror_for_a_template_has_what_it_needs_and_is_read_in_place_of_
     // The mirror itself goes on reading its upstream.
     tiny.vzpkg(&["mirror", "sync", "m"]).ok();
     assert_eq!(tiny.server.requests().len(), 1);
-    tiny.vzpkg(&["mirror", "use", "--undo", "m"]).ok();
+    let with = fs::read_to_string(&map).unwrap();
+    let would = tiny.vzpkg(&["mirror", "use", "--undo", "m", "--dry-run"]);
+    assert!(would.stderr.contains("Would undo"), "{}", would.stderr);
+    assert_eq!(fs::read_to_string(&map).unwrap(), with);
+    // While somebody else is at the map, what it says is not read either.
+    let directory = fs::File::open(map.parent().unwrap()).unwrap();
+    directory.lock().unwrap();
+    let mut undo = tiny.begin(&["mirror", "use", "--undo", "m"]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(undo.try_wait().unwrap(), None);
+    directory.unlock().unwrap();
+    end(undo).ok();
     assert_eq!(fs::read_to_string(&map).unwrap(), before);
+    let again = tiny.vzpkg(&["mirror", "use", "--undo", "m"]);
+    assert!(again.stderr.contains("Unchanged"), "{}", again.stderr);
     tiny.vzpkg(&["mirror", "use", "m"]).ok();
     tiny.vzpkg(&["mirror", "remove", "m"]).ok();
     assert_eq!(fs::read_to_string(&map).unwrap(), before);

@@ -224,10 +224,10 @@ impl Room {
             let left: Vec<PathBuf> = left.map(|entry| entry.unwrap().path()).collect();
             assert!(left.is_empty(), "{left:?}");
         }
-        let bundles = fs::read_dir(site.path("run/ct")).unwrap();
-        assert_eq!(bundles.count(), 0);
         let area = fs::canonicalize(site.root().join("private")).unwrap();
         let mark = Digest::of(area.as_os_str().as_encoded_bytes()).short();
+        let bundles = fs::read_dir(site.path("run").join(&mark).join("ct")).unwrap();
+        assert_eq!(bundles.count(), 0);
         let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
         let places = hierarchies.map(|one| one.path().join("vzpkg"));
         for place in places.chain([PathBuf::from("/sys/fs/cgroup/vzpkg")]) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 // `create-cache`
 #[derive(Debug, Args)]
 pub struct CreateCache {
-    /// Templates to build; none: every template that has no cache yet
+    /// Templates to build; none: the default set of every OS template that has no version yet
     #[arg(value_name = "TEMPLATE")]
     pub templates: Vec<String>,
     /// Build exactly what this lock says
@@ -71,6 +71,15 @@ pub struct Update {
     /// Of running containers: stop the services that are tied to the version, and start them on the other one
     #[arg(long)]
     pub restart: bool,
+    /// Of running containers: let their own package managers install the packages of the head; they stay on their versions
+    #[arg(
+        long,
+        requires = "objects",
+        conflicts_with_all = [
+            "rebuild", "only", "security", "to_lock", "plan", "save_plan", "as_of", "again", "restart", "containers"
+        ]
+    )]
+    pub in_place: bool,
     /// Whether containers are taken along.
     #[command(flatten)]
     pub follow: FollowOptions,

@@ -35,6 +35,24 @@ pub use versions::{Bisect, Diff, Export, ExportFormat, History, LockShow, Rollba
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// What stands below the long help, the manual page and `docs/commands.md` (the codes are those of [`crate::error::Kind`]).
+const AFTER_HELP: &str = "\
+Start with: vzpkg create-cache debian-13-x86_64-minimal
+
+Exit codes:
+    0  done
+    1  what was asked for cannot be met
+    2  usage or configuration
+    3  environment: network, disk, permission, a guard that another process holds
+    4  verification failed: a signature, a hash, freshness
+    5  a package or template script failed
+   10  `status`: updates are available
+   70  a bug in vzpkg
+  130  interrupted
+
+Of several objects that fail the first one's code counts; the others are done all the same. `ct exec` ends with the code of
+the command; 125, 126 and 127 are vzpkg's own there.";
+
 /// Build, run, update and roll back versioned operating-system templates
 ///
 /// A template is a list of package names and repositories. vzpkg resolves them, installs the packages in a sandbox and
@@ -46,7 +64,8 @@ use std::path::PathBuf;
     version,
     max_term_width = 100,
     disable_help_subcommand = false,
-    after_help = "Start with: vzpkg create-cache debian-13-x86_64-minimal"
+    after_help = "Start with: vzpkg create-cache debian-13-x86_64-minimal",
+    after_long_help = AFTER_HELP
 )]
 pub struct Cli {
     /// Options that every verb takes.

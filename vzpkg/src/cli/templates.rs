@@ -55,13 +55,23 @@ pub struct Search {
     pub words: Vec<String>,
 }
 
-/// What a new base template starts from.
+/// The distribution of the shipped template that a new base starts from: its packages, repositories and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Like {
-    /// Packages, repositories and keys of Debian.
-    Debian,
-    /// Packages, repositories and keys of CentOS 7.
+    /// AlmaLinux.
+    Almalinux,
+    /// CentOS.
     Centos,
+    /// CentOS Stream.
+    CentosStream,
+    /// Debian.
+    Debian,
+    /// Fedora.
+    Fedora,
+    /// openSUSE Leap.
+    OpensuseLeap,
+    /// Rocky Linux.
+    Rocky,
 }
 
 // `new-template`
@@ -70,7 +80,7 @@ pub struct NewTemplate {
     /// Its name: OS-VERSION-ARCH or OS-VERSION-ARCH-SET
     #[arg(value_name = "TEMPLATE")]
     pub template: String,
-    /// The distribution a new base starts from; by default told by the name
+    /// The distribution a new base starts from, its newest version; by default the nearest version of its own
     #[arg(long, value_enum, value_name = "DISTRIBUTION")]
     pub like: Option<Like>,
 }

@@ -7,8 +7,8 @@ use crate::ops::bisect::Verdict;
 use crate::ops::bisect::search::{self, Found, Search, describe};
 use crate::ops::bisect::trial::Trial;
 use crate::ops::{containers, names, node, refresh_index};
-use crate::output::Tone;
 use crate::output::progress::Progress;
+use crate::output::{Tone, counted};
 use std::cell::RefCell;
 use std::sync::Arc;
 use vzpkg_metadata::TemplateName;
@@ -25,8 +25,8 @@ pub(super) fn run(context: &Context, arguments: &Bisect) -> CommandResult {
     if context.settings.dry_run {
         let rounds = versions.len().ilog2() + 2;
         let what = format_args!(
-            "{} versions of {name} after @{} up to @{}, in about {rounds} trials, then packages",
-            versions.len(),
+            "{} of {name} after @{} up to @{}, in about {rounds} trials, then packages",
+            counted(versions.len(), "version"),
             good.name.number,
             bad.name.number
         );

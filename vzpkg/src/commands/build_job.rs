@@ -1,12 +1,13 @@
 //! One template built from nothing or from a lock: what `create-cache` does once it knows what and where.
 
+use super::documents::Documents;
 use super::{Context, print_plan};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::build_version::{self, Order};
+use crate::ops::build_version::{self, Builder, Order};
 use crate::ops::plan::{self, Goal};
 use crate::ops::replay::{self, Replay};
-use crate::output::Tone;
 use crate::output::progress::Progress;
+use crate::output::{Tone, counted};
 use std::collections::BTreeMap;
 use vzpkg_cache::build::Base;
 use vzpkg_cache::store::{Published, Store};
@@ -22,6 +23,8 @@ static NO_IDS: BTreeMap<String, Ids> = BTreeMap::new();
 /// One template to be built, with everything that takes.
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
+    /// Where plans of a dry run go.
+    pub(super) documents: &'a Documents<'a>,
     pub(super) store: Option<&'a Store>,
     pub(super) template: &'a Template,
     pub(super) client: &'a Client,
@@ -81,13 +84,7 @@ impl Job<'_> {
             let Some(store) = self.store_or_plan(&order) else {
                 continue;
             };
-            let Self {
-                context,
-                client,
-                progress,
-                ..
-            } = self;
-            let made = build_version::build_base(context, store, client, progress, &order)?;
+            let made = self.builder(store).tree(&order)?;
             if made.digest != tree {
                 return Err(self.other_tree(&made.digest, &tree));
             }
@@ -119,17 +116,26 @@ impl Job<'_> {
         let incoming = transaction.incoming();
         let size: ByteSize = incoming.map(|step| step.package.installed_size).sum();
         let name = &self.template.name;
-        let count = transaction.steps.len();
-        let what = format_args!("{name}: {count} packages, {size} to install");
+        let count = counted(transaction.steps.len(), "package");
+        let what = format_args!("{name}: {count}, {size} to install");
         self.context.printer.status(Tone::Plain, "Resolved", what);
     }
 
-    /// Builds and publishes; shows what it would do in a dry run.
+    /// Builds and publishes, without moving the head back; shows what it would do in a dry run.
     fn build(&self, order: &Order<'_>) -> CommandResult<Option<Published>> {
         let Some(store) = self.store_or_plan(order) else {
             return Ok(None);
         };
-        build_version::build(self.context, store, self.client, self.progress, order).map(Some)
+        self.builder(store).publish_if_new(order).map(Some)
+    }
+
+    const fn builder<'b>(&'b self, store: &'b Store) -> Builder<'b> {
+        Builder {
+            context: self.context,
+            store,
+            client: self.client,
+            progress: self.progress,
+        }
     }
 
     /// The store to build in; in a dry run the plan is printed, and there is none.
@@ -143,7 +149,7 @@ impl Job<'_> {
             |store| build_version::to_download(store, order.transaction, files),
         );
         print_plan::print(
-            self.context,
+            self.documents,
             self.template,
             order.transaction,
             download,

@@ -1,16 +1,18 @@
 //! `vzpkg create-cache T…`: the first version of templates.
 
 use super::build_job::Job;
-use super::{Context, for_each};
+use super::documents::Documents;
+use super::{Context, for_each, print_plan};
 use crate::cli::CreateCache;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::as_of::{self, Judged};
 use crate::ops::{commit, node, refresh_index};
 use crate::output::progress::Progress;
-use crate::output::{Tone, duration};
+use crate::output::{Tone, counted, duration};
 use std::sync::Arc;
 use std::time::Instant;
-use vzpkg_cache::store::{GuardName, Published, Store};
+use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionRow};
+use vzpkg_metadata::ByteSize;
 use vzpkg_metadata::durable;
 use vzpkg_metadata::limits;
 use vzpkg_metadata::lock::Lock;
@@ -23,16 +25,18 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
     } else {
         Some(node::store_for_writing(context)?)
     };
-    let locations = match (&store, arguments.templates.is_empty()) {
-        (store, true) => uncached(store.as_ref(), &area)?,
-        (_, false) => arguments
-            .templates
-            .iter()
-            .map(|typed| Ok(node::locate(&area, typed)?.1))
-            .collect::<CommandResult<_>>()?,
+    let names = if arguments.templates.is_empty() {
+        let found = uncached(store.as_ref(), &area)?;
+        if found.is_empty() {
+            let text = "the default set of every OS template has a version; name what to build";
+            context.printer.note(text);
+        }
+        found
+    } else {
+        arguments.templates.clone()
     };
     let lock = arguments.lock.as_deref().map(read_lock).transpose()?;
-    if lock.is_some() && locations.len() != 1 {
+    if lock.is_some() && names.len() != 1 {
         return Err(CommandError::message(
             Kind::Usage,
             "`--lock` builds exactly one template; name it",
@@ -42,17 +46,48 @@ pub(super) fn run(context: &Context, arguments: &CreateCache) -> CommandResult {
         .threads
         .unwrap_or_else(|| context.settings.threads());
     let moment = arguments.as_of.as_deref().map(as_of::moment).transpose()?;
-    for_each(context, locations, |location| {
-        let mut template = node::load(&area, &location)?;
-        let past = moment.as_ref();
-        let past = past.map(|moment| as_of::apply(context, &mut template, moment));
-        let how = How {
-            lock: lock.as_ref(),
-            past: past.transpose()?.unwrap_or_default(),
-            threads,
+    let several = names.len() > 1;
+    let documents = Documents::new(context, arguments.templates.len());
+    let done = for_each(context, names, |name| {
+        let work = || {
+            let (_, location) = node::locate(&area, &name)?;
+            refuse_application(&location)?;
+            let mut template = node::load(&area, &location)?;
+            let past = moment.as_ref();
+            let past = past.map(|moment| as_of::apply(context, &mut template, moment));
+            let how = How {
+                documents: &documents,
+                lock: lock.as_ref(),
+                past: past.transpose()?.unwrap_or_default(),
+                threads,
+            };
+            create(context, store.as_ref(), &template, how)
         };
-        create(context, store.as_ref(), &template, how)
-    })
+        work().map_err(|error| if several { error.about(&name) } else { error })
+    });
+    documents.finish(schema(context));
+    done
+}
+
+/// What the documents of verbs that build are: plans in a dry run, else versions.
+pub(super) const fn schema(context: &Context) -> &'static str {
+    if context.settings.dry_run {
+        "plan"
+    } else {
+        "version"
+    }
+}
+
+/// What an application adds to an OS template is not built yet.
+fn refuse_application(location: &TemplateLocation) -> CommandResult {
+    if location.application().is_none() {
+        return Ok(());
+    }
+    let (name, os) = (location.name()?, location.base().name()?);
+    let text = format!("`{name}` is an application template, and applications are not built yet");
+    Err(CommandError::message(Kind::Unmet, text).hint(format!(
+        "its packages can be those of a set of the OS template: vzpkg new-template {os}-SET"
+    )))
 }
 
 /// The lock in a file.
@@ -66,6 +101,8 @@ pub(super) fn read_lock(path: &std::path::Path) -> CommandResult<Lock> {
 
 /// How one template is built.
 struct How<'a> {
+    /// Where is told what became of it.
+    documents: &'a Documents<'a>,
     lock: Option<&'a Lock>,
     /// Past states that its repositories were put back to.
     past: Judged,
@@ -78,25 +115,11 @@ fn create(
     template: &Template,
     how: How<'_>,
 ) -> CommandResult {
-    let How {
-        lock,
-        past,
-        threads,
-    } = how;
     let started = Instant::now();
-    if let Some(store) = store
-        && let Some(head) = store.db.head(&template.name)?
-        && lock.is_none()
-    {
-        context.printer.status(
-            Tone::Plain,
-            "Present",
-            format_args!(
-                "{} is built; `vzpkg update {}` makes the next",
-                head.name, template.name
-            ),
-        );
-        return Ok(());
+    let (documents, replays) = (how.documents, how.lock.is_some());
+    let head = || store.map_or(Ok(None), |store| store.db.head(&template.name));
+    if let (Some(store), Some(head), false) = (store, head()?, replays) {
+        return tell_present(documents, store, template, &head);
     }
     commit::refuse_to_build(template)?;
     let guard = GuardName::Template(template.name.clone());
@@ -104,44 +127,103 @@ fn create(
         Some(store) => node::guard_to_change(context, store, guard)?,
         None => None,
     };
+    // Whoever was waited for may have built it.
+    let before = head()?;
+    if let (Some(store), Some(head), false) = (store, &before, replays) {
+        return tell_present(documents, store, template, head);
+    }
+    if let Some(published) = build(context, store, template, how)? {
+        announce(documents, &published, started);
+        tell_head(context, before.as_ref(), &published);
+    }
+    Ok(())
+}
+
+/// The version that was made or found; none of a dry run.
+fn build(
+    context: &Context,
+    store: Option<&Store>,
+    template: &Template,
+    how: How<'_>,
+) -> CommandResult<Option<Published>> {
     let progress = Arc::new(Progress::new(&context.settings, context.printer));
-    let client = refresh_index::client_of_past(context, &progress, past);
+    let client = refresh_index::client_of_past(context, &progress, how.past);
     progress.stage("Reading", None);
     progress.advance(0, "repository metadata");
     let repositories = refresh_index::load(&client, template)?;
     progress.stage("Resolving", None);
     let job = Job {
         context,
+        documents: how.documents,
         store,
         template,
         client: &client,
         progress: &progress,
         repositories: &repositories,
-        threads,
+        threads: how.threads,
     };
-    let published = match lock {
-        Some(lock) => job.replay(lock)?,
-        None => job.bootstrap()?,
-    };
-    if let Some(published) = published {
-        announce(context, &published, started);
-        if matches!(published, Published::New(_)) {
-            let undo = format!("vzpkg remove-cache {}", published.record().name());
-            context.printer.undo(undo);
-        }
+    match how.lock {
+        Some(lock) => job.replay(lock),
+        None => job.bootstrap(),
+    }
+}
+
+/// There is a version, so nothing is done.
+fn tell_present(
+    documents: &Documents<'_>,
+    store: &Store,
+    template: &Template,
+    head: &VersionRow,
+) -> CommandResult {
+    let (context, name) = (documents.context, &head.name);
+    let what = format_args!("{name} is built");
+    context.printer.status(Tone::Plain, "Present", what);
+    let next = format_args!("{:>12} the next one: vzpkg update {}", "", template.name);
+    context.printer.note(next);
+    if context.settings.dry_run {
+        let nothing = print_plan::nothing(template.family);
+        let download = ByteSize::default();
+        print_plan::print(documents, template, &nothing, download, &[]);
+    } else if context.printer.is_json() {
+        let record = store.versions.read(&name.template, &head.digest)?;
+        documents.add(|| document(&record, false));
     }
     Ok(())
 }
 
+/// How the head goes back to what it was `before`, or that it stayed there.
+fn tell_head(context: &Context, before: Option<&VersionRow>, published: &Published) {
+    let printer = context.printer;
+    let made = published.record().name();
+    let template = &made.template;
+    let before = before.map(|head| head.name.number);
+    match (published, before) {
+        (Published::New(_), None) => printer.undo(format_args!("vzpkg remove-cache {made}")),
+        (Published::New(_), Some(before)) => {
+            printer.undo(format_args!("vzpkg rollback {template} --to {before}"));
+        }
+        (Published::Unchanged(_), Some(before)) if before != made.number => {
+            let to = made.number;
+            let hint = format!("`vzpkg rollback {template} --to {to}` makes {made} the head");
+            printer.note(format_args!(
+                "{:>12} the head stays {template}@{before}; {hint}",
+                ""
+            ));
+        }
+        (Published::Unchanged(_), _) => {}
+    }
+}
+
 /// `Built debian-13-x86_64@1, 110 packages, in 4.1 s`, and how to use it.
-pub(super) fn announce(context: &Context, published: &Published, started: Instant) {
+pub(super) fn announce(documents: &Documents<'_>, published: &Published, started: Instant) {
+    let context = documents.context;
     let record = published.record();
     match published {
         Published::New(_) => {
             let what = format!(
-                "{}: {} packages, in {}, tree {}",
+                "{}: {}, in {}, tree {}",
                 record.name(),
-                record.lock.packages.len(),
+                counted(record.lock.packages.len(), "package"),
                 duration(started.elapsed()),
                 record.digest.short()
             );
@@ -165,51 +247,47 @@ pub(super) fn announce(context: &Context, published: &Published, started: Instan
             .printer
             .status(Tone::Plain, "Timing", timings.join(", "));
     }
-    if context.printer.is_json() {
-        context.printer.json("version", serde_json::json!({
-            "version": record.name().to_string(), "digest": record.digest, "new": matches!(published, Published::New(_)),
-            "packages": record.lock.packages.len(), "timings": record.timings,
-        }));
-    }
+    documents.add(|| document(record, matches!(published, Published::New(_))));
 }
 
-/// OS templates that have no version yet.
-fn uncached(store: Option<&Store>, area: &TemplateArea) -> CommandResult<Vec<TemplateLocation>> {
+/// A version as the result of a build, which may have found it there.
+pub(super) fn document(record: &VersionRecord, new: bool) -> serde_json::Value {
+    serde_json::json!({
+        "version": record.name().to_string(), "digest": record.digest, "new": new,
+        "packages": record.lock.packages.len(), "timings": record.timings,
+    })
+}
+
+/// The OS templates, in their default sets, that have no version yet.
+fn uncached(store: Option<&Store>, area: &TemplateArea) -> CommandResult<Vec<String>> {
     let mut found = Vec::new();
-    for location in area.list()? {
-        let built = match store {
-            Some(store) => store.db.head(&location.name()?)?.is_some(),
-            None => false,
+    for location in area.list()?.into_iter().filter(TemplateLocation::is_base) {
+        let name = location.name()?;
+        let head = match store {
+            Some(store) => store.db.head(&name)?,
+            None => None,
         };
-        if location.is_base() && !built {
-            found.push(location);
+        if head.is_none() {
+            found.push(name.to_string());
         }
     }
     Ok(found)
 }
 
-/// The named templates; without names every OS template that has a version.
+/// What was named; without names every template that has a version which packages can bring forward. Whether they are
+/// known is for the work on each of them to find, so that one that is not does not keep the others.
 ///
 /// # Errors
-/// Unknown names.
-pub(super) fn named_or_cached(
-    store: &Store,
-    area: &TemplateArea,
-    typed: &[String],
-) -> CommandResult<Vec<TemplateLocation>> {
+/// Where the database cannot be read.
+pub(super) fn named_or_cached(store: &Store, typed: &[String]) -> CommandResult<Vec<String>> {
     if !typed.is_empty() {
-        return typed
-            .iter()
-            .map(|typed| Ok(node::locate(area, typed)?.1))
-            .collect();
+        return Ok(typed.to_vec());
     }
     let rows = store.db.templates()?.into_iter();
     let names = rows.filter(|row| row.head.is_some()).map(|row| row.name);
-    let mut found = Vec::new();
-    for name in names {
-        if commit::is_brought_forward(store, &name)? {
-            found.push(area.resolve(&name)?);
-        }
-    }
-    Ok(found)
+    // One whose record cannot be read fails where it is worked on.
+    Ok(names
+        .filter(|name| commit::is_brought_forward(store, name).unwrap_or(true))
+        .map(|name| name.to_string())
+        .collect())
 }

@@ -5,10 +5,12 @@ use crate::cli::Doctor;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, node};
 use crate::output::Tone;
+use std::error::Error;
 use std::path::Path;
+use vzpkg_cache::store::Store;
 use vzpkg_metadata::durable;
 use vzpkg_runtime::oci::OciRuntime as _;
-use vzpkg_runtime::rootfs::{self, Tier};
+use vzpkg_runtime::rootfs::{self, Probe, Tier};
 
 const REBUILD: &str = "make it again: vzpkg doctor --rebuild";
 
@@ -18,14 +20,14 @@ struct Finding {
     /// Whether vzpkg can work with it as it is.
     good: bool,
     text: String,
-    hint: Option<&'static str>,
+    hint: Option<String>,
 }
 
 pub(super) fn run(context: &Context, arguments: &Doctor) -> CommandResult {
     if arguments.rebuild {
         return super::rebuild_database::run(context);
     }
-    let findings = look(context)?;
+    let findings = look(context);
     if context.printer.is_json() {
         let document = |finding: &Finding| serde_json::json!({ "what": finding.what, "good": finding.good, "text": finding.text, "hint": finding.hint });
         context.printer.json(
@@ -42,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Doctor) -> CommandResult {
             context
                 .printer
                 .result(format!("{mark}  {:<18} {}", finding.what, finding.text));
-            if let Some(hint) = finding.hint {
+            if let Some(hint) = &finding.hint {
                 context.printer.result(format!("      {:<18} {hint}", ""));
             }
         }
@@ -54,13 +56,18 @@ pub(super) fn run(context: &Context, arguments: &Doctor) -> CommandResult {
     }
 }
 
-fn look(context: &Context) -> CommandResult<Vec<Finding>> {
-    let finding = |what, good, text: String, hint| Finding {
+fn finding(what: &'static str, good: bool, text: String, hint: Option<&str>) -> Finding {
+    let hint = hint.map(str::to_owned);
+    Finding {
         what,
         good,
         text,
         hint,
-    };
+    }
+}
+
+/// Looks at everything: what fails is a line of its own and does not hide the others.
+fn look(context: &Context) -> Vec<Finding> {
     let root = rustix::process::geteuid().is_root();
     let release =
         durable::read_file(Path::new("/proc/sys/kernel/osrelease"), 4096).unwrap_or_default();
@@ -83,17 +90,40 @@ fn look(context: &Context) -> CommandResult<Vec<Finding>> {
         ),
     ];
     if !root {
-        return Ok(findings);
+        return findings;
     }
-    let store = match node::store_for_writing(context) {
-        Ok(store) => store,
-        Err(error) => {
-            let text = error.source.to_string();
-            findings.push(finding("database", false, text, Some(REBUILD)));
-            return Ok(findings);
+    let store = node::store_for_writing(context);
+    if let Ok(store) = &store {
+        match rootfs::probe(&store.layout.store()) {
+            Ok(probe) => mounts(&mut findings, probe),
+            // What a mount would be hinted at is this very verb.
+            Err(error) => {
+                let hint = format!(
+                    "versions are mounted from below `{}`, which must be writable: --root DIR",
+                    context.settings.root.display()
+                );
+                let text = with_causes(&error);
+                findings.push(finding("mounts", false, text, Some(&hint)));
+            }
         }
-    };
-    let probe = rootfs::probe(&store.layout.store())?;
+    }
+    findings.push(oci_runtime(context));
+    findings.push(match &store {
+        Ok(store) => database(store),
+        Err(error) => {
+            let hint = match error.kind {
+                Kind::Verification => Some(REBUILD),
+                _ => error.hints.first().map(String::as_str),
+            };
+            let text = with_causes(&*error.source);
+            finding("database", false, text, hint)
+        }
+    });
+    findings
+}
+
+/// How versions can be mounted here.
+fn mounts(findings: &mut Vec<Finding>, probe: Probe) {
     for tier in &probe.tiers {
         let what = match tier.tier {
             Tier::Image => "tier 1: image",
@@ -120,16 +150,22 @@ fn look(context: &Context) -> CommandResult<Vec<Finding>> {
         id_mapped.unwrap_or_else(|| "work".to_owned()),
         (!good).then_some("containers need --user-namespace host without them"),
     ));
+}
+
+fn oci_runtime(context: &Context) -> Finding {
     let (good, text) = match containers::runtime(context) {
         Ok(runtime) => (true, runtime.program().display().to_string()),
         Err(error) => (false, error.source.to_string()),
     };
-    findings.push(finding(
+    finding(
         "OCI runtime",
         good,
         text,
         (!good).then_some("install one: apt-get install runc, or crun"),
-    ));
+    )
+}
+
+fn database(store: &Store) -> Finding {
     let integrity = match store.db.check() {
         Ok(problems) => problems,
         Err(error) => vec![error.to_string()],
@@ -140,6 +176,11 @@ fn look(context: &Context) -> CommandResult<Vec<Finding>> {
     } else {
         integrity.join("; ")
     };
-    findings.push(finding("database", good, text, (!good).then_some(REBUILD)));
-    Ok(findings)
+    finding("database", good, text, (!good).then_some(REBUILD))
+}
+
+/// An error with what it comes from, in a line.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

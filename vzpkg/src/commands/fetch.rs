@@ -6,8 +6,8 @@ use crate::error::CommandResult;
 use crate::ops::build_version::{self, Files};
 use crate::ops::plan::{self, Goal};
 use crate::ops::{node, refresh_index};
-use crate::output::Tone;
 use crate::output::progress::Progress;
+use crate::output::{Tone, counted};
 use std::sync::Arc;
 
 pub(super) fn run(context: &Context, arguments: &Fetch) -> CommandResult {
@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, arguments: &Fetch) -> CommandResult {
             context.printer.status(
                 Tone::Plain,
                 "Would fetch",
-                format_args!("{} packages for {name}", wanted.len()),
+                format_args!("{} for {name}", counted(wanted.len(), "package")),
             );
             return Ok(());
         }

@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context, _: &Gc) -> CommandResult {
         context.printer.result(plan(&report));
         "Would free"
     } else {
+        tell_removed(context, &report);
         "Freed"
     };
     let what = format!(
@@ -51,6 +52,13 @@ pub(super) fn run(context: &Context, _: &Gc) -> CommandResult {
     );
     context.printer.status(Tone::Good, verb, what);
     Ok(())
+}
+
+/// A line for each version that a collection has removed.
+pub(super) fn tell_removed(context: &Context, report: &GcReport) {
+    for version in report.trees.iter().flat_map(|tree| &tree.versions) {
+        context.printer.status(Tone::Good, "Removed", version);
+    }
 }
 
 /// What goes, version by version: the bytes that only this one has.

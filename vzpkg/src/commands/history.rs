@@ -12,7 +12,7 @@ use vzpkg_metadata::ByteSize;
 pub(super) fn run(context: &Context, arguments: &History) -> CommandResult {
     let store = node::existing_store(context)?;
     let area = node::templates(context)?;
-    let template = names::template_name(&area, &arguments.template)?;
+    let template = names::template_name(Some(&store), &area, &arguments.template)?;
     let mut rows = store.db.versions(&template)?;
     rows.sort_by_key(|row| std::cmp::Reverse(row.name.number));
     let head = names::head(&store, &template)?.name.number;

@@ -13,11 +13,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> CommandResult {
     let area = node::templates(context)?;
     if arguments.patterns.is_empty() {
         let store = node::existing_store(context)?;
-        let template = names::template_name(&area, &arguments.template)?;
+        let template = names::template_name(Some(&store), &area, &arguments.template)?;
         return print(context, &store, &template);
     }
     let store = node::store_for_writing(context)?;
-    let template = names::template_name(&area, &arguments.template)?;
+    let template = names::template_name(Some(&store), &area, &arguments.template)?;
     let until = match &arguments.until {
         Some(text) => Some(last_day(context, text)?),
         None => None,
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> CommandResult {
 pub(super) fn release(context: &Context, arguments: &Unhold) -> CommandResult {
     let store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
-    let template = names::template_name(&area, &arguments.template)?;
+    let template = names::template_name(Some(&store), &area, &arguments.template)?;
     for_each(context, &arguments.patterns, |text| {
         let pattern: PackagePattern = text.parse()?;
         let holds = store.db.holds(&template)?;

@@ -7,8 +7,8 @@ use crate::ops::names::{self, Object};
 use crate::ops::{held_back, node};
 use crate::output::{clean, local_time};
 use vzpkg_cache::store::{Hold, Store, VersionState};
-use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{ContainerId, TemplateName};
 
 /// A field and its values: one, or a list.
 type Fields = Vec<(&'static str, Vec<String>)>;
@@ -22,60 +22,98 @@ pub(super) fn run(context: &Context, arguments: &Info) -> CommandResult {
         (None, true) => return node::existing_store(context).map(drop),
         (Some(store), false) => match names::object(store, &area, &arguments.object)? {
             Object::Container(id) => {
-                let command = ContainerCommand::Info(CtInfo {
-                    name: id.to_string(),
-                });
-                return super::ct::run(context, command);
+                return container(context, &id, &arguments.fields);
             }
             Object::Template(name) => template_fields(Some(store), &area, &name)?,
         },
         (None, false) => template_fields(
             None,
             &area,
-            &names::template_name(&area, &arguments.object)?,
+            &names::template_name(None, &area, &arguments.object)?,
         )?,
     };
     let wanted = select(fields, &arguments.fields)?;
     if context.printer.is_json() {
         let object: serde_json::Map<String, serde_json::Value> = wanted
-            .iter()
-            .map(|(name, values)| ((*name).to_owned(), serde_json::json!(values)))
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), serde_json::json!(values)))
             .collect();
         context.printer.json("info", object.into());
-        return Ok(());
+    } else {
+        print(context, &wanted);
     }
-    let text: String = wanted
-        .iter()
-        .filter(|(_, values)| !values.is_empty())
-        .map(|(name, values)| {
-            format!(
-                "{name}:\n{}",
-                values
-                    .iter()
-                    .map(|value| format!("\t{value}\n"))
-                    .collect::<String>()
-            )
-        })
-        .collect();
-    context.printer.result(text);
     Ok(())
 }
 
-fn select(fields: Fields, wanted: &[String]) -> CommandResult<Fields> {
-    if wanted.is_empty() || wanted.iter().any(|name| name == "all") {
+/// A container as `ct info` tells it, or the fields of its document.
+fn container(context: &Context, id: &ContainerId, wanted: &[String]) -> CommandResult {
+    let name = id.to_string();
+    if is_all(wanted) {
+        return super::ct::run(context, ContainerCommand::Info(CtInfo { name }));
+    }
+    let serde_json::Value::Object(document) = super::ct::document(context, &name)? else {
+        return Ok(());
+    };
+    let wanted = select(document.into_iter().collect(), wanted)?;
+    if context.printer.is_json() {
+        let object: serde_json::Map<String, serde_json::Value> = wanted.into_iter().collect();
+        context.printer.json("container", object.into());
+    } else {
+        let texts = wanted.iter().map(|(name, value)| (name, texts(value)));
+        print(context, &texts.collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// What a value of a document is in lines.
+fn texts(value: &serde_json::Value) -> Vec<String> {
+    use serde_json::Value;
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => vec![clean(text)],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(values) => values
+            .iter()
+            .flat_map(|(name, value)| {
+                let texts = texts(value).into_iter();
+                texts.map(move |text| format!("{}={text}", clean(name)))
+            })
+            .collect(),
+        other => vec![other.to_string()],
+    }
+}
+
+fn print<N: AsRef<str>>(context: &Context, fields: &[(N, Vec<String>)]) {
+    let text: String = fields
+        .iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| {
+            let values = values.iter().map(|value| format!("\t{value}\n"));
+            format!("{}:\n{}", name.as_ref(), values.collect::<String>())
+        })
+        .collect();
+    context.printer.result(text);
+}
+
+fn is_all(wanted: &[String]) -> bool {
+    wanted.is_empty() || wanted.iter().any(|name| name == "all")
+}
+
+/// The fields that are wanted, as they come.
+fn select<N: AsRef<str>, V>(fields: Vec<(N, V)>, wanted: &[String]) -> CommandResult<Vec<(N, V)>> {
+    if is_all(wanted) {
         return Ok(fields);
     }
-    let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let known: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(
             CommandError::message(Kind::Usage, format!("there is no field `{unknown}`"))
                 .hint(format!("fields: {}", known.join(" "))),
         );
     }
-    Ok(fields
-        .into_iter()
-        .filter(|(name, _)| wanted.iter().any(|wanted| wanted == name))
-        .collect())
+    let is_wanted = |name: &N| wanted.iter().any(|wanted| wanted == name.as_ref());
+    let fields = fields.into_iter();
+    Ok(fields.filter(|(name, _)| is_wanted(name)).collect())
 }
 
 fn template_fields(
@@ -248,5 +286,32 @@ fn state(state: &VersionState) -> String {
         VersionState::Good => "good".to_owned(),
         VersionState::Bad(why) if why.is_empty() => "bad".to_owned(),
         VersionState::Bad(why) => format!("bad: {}", clean(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{select, texts};
+
+    #[test]
+    fn a_field_of_a_document_is_lines_for_a_person() {
+        let document = serde_json::json!({
+            "pid": 7, "up": null, "mounts": ["/a", "/b"], "limits": { "memory": 1, "cpus": null },
+        });
+        let serde_json::Value::Object(fields) = document else {
+            return;
+        };
+        let fields: Vec<_> = fields.into_iter().collect();
+        for (name, lines) in [
+            ("pid", &["7"][..]),
+            ("up", &[]),
+            ("mounts", &["/a", "/b"]),
+            ("limits", &["memory=1"]),
+        ] {
+            let found = select(fields.clone(), &[name.to_owned()]).unwrap();
+            assert_eq!(texts(&found[0].1), lines, "{name}");
+        }
+        let error = select(fields, &["colour".to_owned()]).unwrap_err();
+        assert_eq!(error.hints, ["fields: limits mounts pid up"]);
     }
 }

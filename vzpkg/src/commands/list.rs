@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
         let wanted = arguments
             .templates
             .iter()
-            .map(|typed| names::template_name(&area, typed))
+            .map(|typed| names::template_name(store.as_ref(), &area, typed))
             .collect::<CommandResult<Vec<_>>>()?;
         lines.retain(|line| wanted.contains(&line.name));
     }
@@ -51,10 +51,7 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
         return Ok(());
     }
     if lines.is_empty() {
-        context.printer.note(format_args!(
-            "no templates below `{}`; the shipped ones come with the first verb run as root",
-            area.path().display()
-        ));
+        context.printer.note(nothing(&area, arguments)?);
         return Ok(());
     }
     let mut table = if arguments.with_summary {
@@ -80,6 +77,22 @@ pub(super) fn run(context: &Context, arguments: &List) -> CommandResult {
     }
     context.printer.result(table.render());
     Ok(())
+}
+
+/// Why there is nothing to list.
+fn nothing(area: &TemplateArea, arguments: &List) -> CommandResult<String> {
+    if area.list()?.is_empty() {
+        return Ok(format!(
+            "no templates below `{}`; the shipped ones come with the first verb run as root",
+            area.path().display()
+        ));
+    }
+    let text = match (arguments.cached, arguments.app) {
+        (true, _) => "nothing is cached yet; a first version: vzpkg create-cache TEMPLATE",
+        (false, true) => "there are no application templates",
+        (false, false) => "nothing of that is there; all templates: vzpkg list",
+    };
+    Ok(text.to_owned())
 }
 
 fn lines(area: &TemplateArea, store: Option<&Store>, arguments: &List) -> CommandResult<Vec<Line>> {

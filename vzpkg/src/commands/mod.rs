@@ -1,4 +1,5 @@
-//! One verb per file: each calls `ops`, then prints. Nothing here joins libraries itself.
+//! One verb per file: each calls `ops`, and the store where a row is all it takes, then prints. What joins several libraries is
+//! in `ops`.
 
 mod bisect;
 mod build_job;
@@ -9,6 +10,7 @@ mod create_cache;
 mod ct;
 mod diff;
 mod doctor;
+mod documents;
 mod export;
 mod fetch;
 mod followers;
@@ -34,13 +36,16 @@ mod update_metadata;
 mod update_template;
 mod verify;
 
+pub(crate) use export::looks as export_looks;
+
 use crate::cli::Command;
 use crate::config::Environment;
 use crate::error::{CommandError, CommandResult};
 use crate::output::{Clock, Printer};
 use crate::settings::Settings;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 /// What every command is given.
 #[derive(Debug, Clone)]
@@ -55,6 +60,8 @@ pub struct Context {
     pub clock: Clock,
     /// Becomes true when the user wants it to stop.
     pub interrupted: Arc<AtomicBool>,
+    /// Where everything of this root lies that ends with the machine, once that was worked out.
+    pub run_directory: Arc<OnceLock<PathBuf>>,
 }
 
 /// Runs one verb.

@@ -1,12 +1,13 @@
 //! `vzpkg new-template NAME`: a template directory to start from, which builds as it is.
 
 use super::Context;
-use crate::cli::{Like, NewTemplate};
+use crate::cli::NewTemplate;
 use crate::error::CommandResult;
 use crate::ops::node;
 use crate::output::Tone;
+use clap::ValueEnum as _;
 use vzpkg_metadata::TemplateName;
-use vzpkg_metadata::template::{Flavour, Skeleton};
+use vzpkg_metadata::template::Skeleton;
 
 pub(super) fn run(context: &Context, arguments: &NewTemplate) -> CommandResult {
     let _store = node::store_for_writing(context)?;
@@ -14,18 +15,25 @@ pub(super) fn run(context: &Context, arguments: &NewTemplate) -> CommandResult {
     let name = TemplateName::from_user(&arguments.template)?;
     let skeleton = Skeleton {
         name: name.clone(),
-        flavour: flavour(arguments),
+        like: arguments.like.and_then(|like| {
+            let value = like.to_possible_value()?;
+            Some(value.get_name().to_owned())
+        }),
     };
+    let (place, origin) = area.skeleton_plan(&skeleton)?;
+    let from = origin.map_or_else(String::new, |origin| format!(", as {origin} has it"));
+    let place = format!("{}{from}", place.display());
     if context.settings.dry_run {
-        let place = area.skeleton_directory(&skeleton)?;
-        let place = format_args!("{}", place.display());
         context.printer.status(Tone::Plain, "Would write", place);
         return Ok(());
     }
-    let written = area.write_skeleton(&skeleton)?;
-    context
-        .printer
-        .status(Tone::Good, "Wrote", format_args!("{}", written.display()));
+    area.write_skeleton(&skeleton)?;
+    context.printer.status(Tone::Good, "Wrote", place);
+    if name.as_str().contains('/') {
+        let text = "        applications are not built yet; what they are: docs/templates.md";
+        context.printer.note(text);
+        return Ok(());
+    }
     context
         .printer
         .note("        edit `packages` and `repositories` there, then:");
@@ -35,15 +43,19 @@ pub(super) fn run(context: &Context, arguments: &NewTemplate) -> CommandResult {
     Ok(())
 }
 
-/// The distribution a new base starts from: the one asked for, else the one its name begins with.
-fn flavour(arguments: &NewTemplate) -> Flavour {
-    let centos = match arguments.like {
-        Some(like) => like == Like::Centos,
-        None => arguments.template.starts_with("centos"),
-    };
-    if centos {
-        Flavour::Centos
-    } else {
-        Flavour::Debian
+#[cfg(test)]
+mod tests {
+    use crate::cli::Like;
+    use clap::ValueEnum as _;
+    use vzpkg_metadata::template::Origin;
+
+    #[test]
+    fn a_new_template_can_be_like_every_shipped_one() {
+        let values = Like::value_variants().iter();
+        let mut names: Vec<String> = values
+            .filter_map(|like| Some(like.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        names.sort();
+        assert_eq!(names, Origin::distributions());
     }
 }

@@ -1,26 +1,30 @@
 //! A transaction as people read it, and as programs do.
 
-use super::Context;
+use super::documents::Documents;
 use crate::ops::held_back::HeldBack;
 use crate::output::table::Table;
-use vzpkg_metadata::ByteSize;
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::{Action, Step, Transaction};
+use vzpkg_metadata::{ByteSize, Family};
 
-/// The plan of a dry run on stdout; the text form of what is held back was said before.
+/// The plan of a dry run on stdout, or as a document; the text form of what is held back was said before, and so was that
+/// there is nothing to do.
 pub(super) fn print(
-    context: &Context,
+    documents: &Documents<'_>,
     template: &Template,
     transaction: &Transaction,
     download: ByteSize,
     held: &[HeldBack],
 ) {
-    if context.printer.is_json() {
-        let now = context.clock.now;
-        let held: Vec<_> = held.iter().map(|held| held.document(now)).collect();
-        context.printer.json("plan", serde_json::json!({
+    let context = documents.context;
+    documents.add(|| {
+        let held = held.iter().map(|held| held.document(context.clock.now));
+        let held: Vec<_> = held.collect();
+        serde_json::json!({
             "template": template.name, "transaction": transaction, "download": download, "held_back": held,
-        }));
+        })
+    });
+    if context.printer.is_json() || transaction.is_empty() {
         return;
     }
     let table = table(transaction, |step| step.reason.to_string());
@@ -28,6 +32,12 @@ pub(super) fn print(
     context
         .printer
         .note(format_args!("{download} to download; nothing was changed"));
+}
+
+/// The plan where nothing is to be done.
+pub(super) fn nothing(family: Family) -> Transaction {
+    let steps = Vec::new();
+    Transaction { family, steps }
 }
 
 /// A line for each step, with what `why` says of it at its end.

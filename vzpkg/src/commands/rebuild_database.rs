@@ -37,6 +37,10 @@ fn print(context: &Context, report: &RebuildReport) {
     for (name, why) in &report.skipped {
         printer.status(Tone::Warning, "Left out", format_args!("{name}: {why}"));
     }
+    for (path, problem) in &report.unreadable {
+        let what = format!("the record {}: {problem}", path.display());
+        printer.status(Tone::Warning, "Left out", what);
+    }
     for salvaged in report
         .salvaged
         .iter()
@@ -52,10 +56,10 @@ fn print(context: &Context, report: &RebuildReport) {
     }
     match &report.damaged {
         Some(path) => {
-            let what = format!("the damaged database is kept as {}", path.display());
+            let what = format!("the damaged database as {}", path.display());
             printer.status(Tone::Plain, "Kept", what);
         }
-        None if report.restored.is_empty() => {
+        None if report.restored.is_empty() && report.unreadable.is_empty() => {
             printer.status(
                 Tone::Good,
                 "Sound",
@@ -72,12 +76,16 @@ fn print_json(context: &Context, report: &RebuildReport, lost: &[String]) {
     let skipped: Vec<_> = skipped
         .map(|(name, why)| serde_json::json!({ "version": name.to_string(), "why": why }))
         .collect();
+    let unreadable = report.unreadable.iter();
+    let unreadable: Vec<_> = unreadable
+        .map(|(path, why)| serde_json::json!({ "path": path.display().to_string(), "why": why }))
+        .collect();
     let salvaged = report.salvaged.iter();
     let salvaged: Vec<_> = salvaged
         .map(|kind| serde_json::json!({ "what": kind.what, "rows": kind.rows, "cut": kind.cut }))
         .collect();
     context.printer.json("rebuild", serde_json::json!({
-        "restored": restored, "left_out": skipped, "taken_over": salvaged,
+        "restored": restored, "left_out": skipped, "damaged_records": unreadable, "taken_over": salvaged,
         "damaged": report.damaged.as_ref().map(|path| path.display().to_string()), "lost_containers": lost,
     }));
 }

@@ -1,6 +1,6 @@
 //! `vzpkg remove-cache T…` and `vzpkg remove-cache T@N…`: removes all versions of templates, or single ones.
 
-use super::{Context, for_each};
+use super::{Context, ct, for_each, gc};
 use crate::cli::RemoveCache;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{collect_garbage, names, node};
@@ -13,21 +13,50 @@ use vzpkg_metadata::{TemplateName, VersionReference};
 pub(super) fn run(context: &Context, arguments: &RemoveCache) -> CommandResult {
     let store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
-    for_each(context, &arguments.templates, |typed| {
-        let reference: VersionReference = typed.parse()?;
-        match (reference.template, reference.which) {
-            (Some(template), Which::Head) => {
-                let template = names::template_name(&area, template.as_str())?;
-                remove_all(context, &store, &template)
-            }
-            _ => remove_one(context, &store, &area, typed),
-        }
-    })?;
-    if !context.settings.dry_run {
-        let report = collect_garbage::collect(context, &store, GcMode::Remove)?;
-        context.printer.status(Tone::Good, "Freed", report.bytes());
+    let mut removed = false;
+    let done = for_each(context, &arguments.templates, |typed| {
+        remove_named(context, &store, &area, typed)?;
+        removed = !context.settings.dry_run;
+        Ok(())
+    });
+    let interrupted = matches!(&done, Err(error) if error.kind == Kind::Interrupted);
+    if !removed || interrupted {
+        return done;
     }
+    // That one could not go is no reason to keep the space of the others.
+    match (done, free(context, &store)) {
+        (Ok(()), freed) => freed,
+        (Err(first), freed) => {
+            if let Err(error) = freed {
+                context.printer.error(&crate::output::render(&error));
+            }
+            Err(first)
+        }
+    }
+}
+
+fn free(context: &Context, store: &Store) -> CommandResult {
+    let report = collect_garbage::collect(context, store, GcMode::Remove)?;
+    gc::tell_removed(context, &report);
+    context.printer.status(Tone::Good, "Freed", report.bytes());
     Ok(())
+}
+
+/// All versions of a template, or the one that is named.
+fn remove_named(
+    context: &Context,
+    store: &Store,
+    area: &TemplateArea,
+    typed: &str,
+) -> CommandResult {
+    let reference: VersionReference = typed.parse()?;
+    match (reference.template, reference.which) {
+        (Some(template), Which::Head) => {
+            let template = names::template_name(Some(store), area, template.as_str())?;
+            remove_all(context, store, &template)
+        }
+        _ => remove_one(context, store, area, typed),
+    }
 }
 
 fn remove_one(context: &Context, store: &Store, area: &TemplateArea, typed: &str) -> CommandResult {
@@ -71,10 +100,24 @@ fn remove_all(context: &Context, store: &Store, template: &TemplateName) -> Comm
     if let Some(version) = versions.iter().find(|row| row.kept || !row.tags.is_empty()) {
         return Err(marked(version));
     }
+    confirm(context, template, versions.len())?;
     for version in &versions {
         remove(context, store, version)?;
     }
     Ok(())
+}
+
+/// Asks on a terminal, for what is removed here no command takes back.
+fn confirm(context: &Context, template: &TemplateName, versions: usize) -> CommandResult {
+    let question = match versions {
+        1 => format!("Remove the only version of `{template}`?"),
+        versions => format!("Remove all {versions} versions of `{template}`?"),
+    };
+    if context.settings.dry_run || ct::confirmed(context, &question)? {
+        return Ok(());
+    }
+    let text = format!("the versions of `{template}` stay");
+    Err(CommandError::message(Kind::Unmet, text))
 }
 
 fn check_unused(store: &Store, version: &VersionRow) -> CommandResult {

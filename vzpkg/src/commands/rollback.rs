@@ -66,13 +66,11 @@ fn roll_template_back(
     store.db.roll_back(&target.name, &reason)?;
     let verb = if to < from { "Rolled back" } else { "Moved" };
     context.printer.status(Tone::Good, verb, moved);
-    if arguments.follow.containers {
-        return follow(context, store, &target, way, from, arguments);
+    if !arguments.follow.containers {
+        let undo = format_args!("vzpkg rollback {template} --to {from}");
+        context.printer.undo(undo);
     }
-    context
-        .printer
-        .undo(format_args!("vzpkg rollback {template} --to {from}"));
-    Ok(())
+    follow(context, store, &target, way, from, arguments)
 }
 
 /// Takes the containers along, if that is asked for.
@@ -90,7 +88,8 @@ fn follow(
     let template = &target.name.template;
     let undo = format!("vzpkg rollback {template} --to {from} --containers");
     let (options, restart) = (&arguments.follow, arguments.restart);
-    followers::take_along(context, store, target, way, options, restart, &undo)
+    let undo = Some(undo.as_str());
+    followers::take_along(context, store, target, way, options, restart, undo)
 }
 
 /// The newest good version before the head.

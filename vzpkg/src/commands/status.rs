@@ -12,11 +12,12 @@ use std::sync::Arc;
 pub(super) fn run(context: &Context, arguments: &Status) -> CommandResult {
     let store = node::existing_store(context)?;
     let area = node::templates(context)?;
-    let locations = create_cache::named_or_cached(&store, &area, &arguments.templates)?;
+    let names = create_cache::named_or_cached(&store, &arguments.templates)?;
     let progress = Arc::new(Progress::new(&context.settings, context.printer));
     let client = refresh_index::client(context, &progress);
     let mut found = Vec::new();
-    let outcome = for_each(context, locations, |location| {
+    let outcome = for_each(context, names, |name| {
+        let (_, location) = node::locate(&area, &name)?;
         found.push(outlook::of(context, &store, &area, &location, &client)?);
         Ok(())
     });

@@ -21,6 +21,11 @@ pub(super) fn run(context: &Context, arguments: &Tag) -> CommandResult {
 }
 
 fn set(context: &Context, version: &str, tag: &TagName) -> CommandResult {
+    if tag.as_str().eq_ignore_ascii_case("head") {
+        let text = format!("`{tag}` is no tag: the head of a template is what `rollback` moves");
+        return Err(CommandError::message(Kind::Usage, text)
+            .hint("make a version the head: vzpkg rollback TEMPLATE --to N"));
+    }
     let store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
     let version = names::version(&store, &area, version, None)?;

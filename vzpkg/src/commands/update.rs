@@ -1,5 +1,6 @@
 //! `vzpkg update [T|CT…]`: new versions of templates beside the old ones; containers to the newest version.
 
+use super::documents::Documents;
 use super::update_template::{Job, Outcome};
 use super::{Context, create_cache, ct, followers, for_each};
 use crate::cli::Update;
@@ -8,9 +9,9 @@ use crate::ops::decide::Wish;
 use crate::ops::followers::Way;
 use crate::ops::names::{self, Object};
 use crate::ops::{as_of, commit, containers, node, saved};
-use vzpkg_cache::store::Store;
+use vzpkg_cache::store::{Follow, Store, VersionRow};
 use vzpkg_metadata::template::TemplateArea;
-use vzpkg_metadata::{ContainerId, TemplateName};
+use vzpkg_metadata::{ContainerId, TemplateName, VersionNumber};
 
 pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
     let store = node::store_for_writing(context)?;
@@ -22,8 +23,16 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
     };
     check(context, arguments, &objects)?;
     let moment = arguments.as_of.as_deref().map(as_of::moment).transpose()?;
+    let named = match &wish {
+        Wish::Plan(_) => 1,
+        _ => arguments.objects.len(),
+    };
+    let documents = Documents::new(context, named);
+    let of_containers = objects.iter().all(|it| matches!(it, Object::Container(_)));
+    let of_containers = of_containers && !objects.is_empty();
     let job = Job {
         context,
+        documents: &documents,
         store: &store,
         area: &area,
         wish: &wish,
@@ -34,32 +43,74 @@ pub(super) fn run(context: &Context, arguments: &Update) -> CommandResult {
             .threads
             .unwrap_or_else(|| context.settings.threads()),
     };
-    for_each(context, objects, |object| match object {
+    let done = for_each(context, objects, |object| match object {
         Object::Template(name) => {
             let outcome = job.run(&name)?;
             if !arguments.follow.containers {
-                return Ok(());
+                return match outcome {
+                    Outcome::Made { before } => {
+                        let way = way(&names::head(&store, &name)?, Some(before));
+                        followers::tell_left_behind(context, &store, &name, way)
+                    }
+                    Outcome::Planned | Outcome::Unchanged => Ok(()),
+                };
             }
             match outcome {
-                Outcome::Planned => followers::would_follow(context, &store, &name),
-                Outcome::Unchanged | Outcome::Made => follow(context, &store, &name, arguments),
+                Outcome::Planned => {
+                    followers::would_follow(context, &store, &name, arguments.restart)
+                }
+                Outcome::Unchanged => follow(context, &store, &name, None, arguments),
+                Outcome::Made { before } => follow(context, &store, &name, Some(before), arguments),
             }
         }
-        Object::Container(id) => relink(context, &store, &id, &wish, arguments.restart),
-    })
+        Object::Container(id) if arguments.in_place => {
+            let row = store.db.container(&id)?;
+            ct::in_place(context, &store, &area, &row, None, &documents)
+        }
+        Object::Container(id) => {
+            let from = store.db.container(&id)?.link;
+            relink(context, &store, &id, &wish, arguments.restart)?;
+            let row = store.db.container(&id)?;
+            let to = match row.follow {
+                Follow::Head if context.settings.dry_run => {
+                    names::head(&store, &row.template)?.digest
+                }
+                _ => row.link,
+            };
+            documents.add(|| serde_json::json!({ "container": id, "template": row.template, "from": from, "to": to }));
+            Ok(())
+        }
+    });
+    documents.finish(match (arguments.in_place, of_containers) {
+        (true, _) => "in-place",
+        (_, true) => "relink",
+        _ => create_cache::schema(context),
+    });
+    done
 }
 
-/// Takes the containers of a template to its head.
+/// Takes the containers of a template to its head, which was another version `before` if it has moved.
 fn follow(
     context: &Context,
     store: &Store,
     template: &TemplateName,
+    before: Option<VersionNumber>,
     arguments: &Update,
 ) -> CommandResult {
     let head = names::head(store, template)?;
-    let undo = format!("vzpkg rollback {template} --containers");
+    let way = way(&head, before);
+    let undo = before.map(|before| format!("vzpkg rollback {template} --to {before} --containers"));
     let (options, restart) = (&arguments.follow, arguments.restart);
-    followers::take_along(context, store, &head, Way::Forward, options, restart, &undo)
+    let undo = undo.as_deref();
+    followers::take_along(context, store, &head, way, options, restart, undo)
+}
+
+/// Where containers go with a head that was another version `before`: back, where a lock says so.
+fn way(head: &VersionRow, before: Option<VersionNumber>) -> Way {
+    match before {
+        Some(before) if head.name.number < before => Way::Back,
+        _ => Way::Forward,
+    }
 }
 
 /// Some options are about one template, or a dry run.
@@ -72,6 +123,10 @@ fn check(context: &Context, arguments: &Update, objects: &[Object]) -> CommandRe
         if is_given && objects.len() != 1 {
             return refuse(format!("`{option}` is about exactly one template; name it"));
         }
+    }
+    let is_template = |object: &Object| matches!(object, Object::Template(_));
+    if arguments.in_place && objects.iter().any(is_template) {
+        return refuse("`--in-place` is about containers; name those".to_owned());
     }
     if arguments.save_plan.is_some() && !context.settings.dry_run {
         return refuse("`--save-plan` keeps what a dry run says; add `--dry-run`".to_owned());
@@ -151,7 +206,6 @@ fn relink(
         )));
     }
     let row = store.db.container(id)?;
-    let head = names::head(store, &row.template)?;
     let runtime = containers::runtime(context)?;
-    ct::relink_one(context, store, &row, &head, restart, &runtime)
+    ct::to_head(context, store, &row, restart, &runtime)
 }

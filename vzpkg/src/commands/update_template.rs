@@ -1,8 +1,9 @@
 //! One template updated: what `update` does once it knows which and how.
 
+use super::documents::Documents;
 use super::{Context, create_cache, print_plan};
 use crate::error::CommandResult;
-use crate::ops::build_version::{self, Files, Order};
+use crate::ops::build_version::{self, Builder, Files, Order};
 use crate::ops::decide::{self, Decision, Wish};
 use crate::ops::plan::Question;
 use crate::ops::{as_of, names, node, refresh_index, rolled_back, saved};
@@ -12,14 +13,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use vzpkg_cache::store::{GuardName, Published, Store, VersionRecord, VersionRow, VersionState};
-use vzpkg_metadata::TemplateName;
 use vzpkg_metadata::template::TemplateArea;
+use vzpkg_metadata::{ByteSize, TemplateName, VersionNumber};
 use vzpkg_repo_client::Client;
 use vzpkg_repo_client::mirror::Moment;
 
 /// What is the same for every template of one command.
 pub(super) struct Job<'a> {
     pub(super) context: &'a Context,
+    /// Where is told what became of the templates.
+    pub(super) documents: &'a Documents<'a>,
     pub(super) store: &'a Store,
     pub(super) area: &'a TemplateArea,
     pub(super) wish: &'a Wish,
@@ -39,8 +42,8 @@ pub(super) enum Outcome {
     Unchanged,
     /// It would move, but for `--dry-run`.
     Planned,
-    /// It is another version now.
-    Made,
+    /// It is another version now; it was this one before.
+    Made { before: VersionNumber },
 }
 
 impl Job<'_> {
@@ -82,12 +85,16 @@ impl Job<'_> {
         self.tell(&decision);
         if decision.transaction.is_empty() {
             self.unchanged(&head);
-            return Ok(Outcome::Unchanged);
+            return self.leave(&question, &base, decision);
         }
         let on = (!decision.from_nothing).then_some(&base);
         let result = rolled_back::lock_after(&template, on, &decision.transaction);
         if let Some(bad) = rolled_back::find(store, &template, &result)? {
-            return self.leave_or_take_again(&head, &bad);
+            if self.again {
+                return self.take_again(&question, &base, &decision, &bad);
+            }
+            self.left_alone(&bad);
+            return self.leave(&question, &base, decision);
         }
         let files = Files::of(template.family, !decision.from_nothing);
         let download = build_version::to_download(store, &decision.transaction, files);
@@ -95,17 +102,11 @@ impl Job<'_> {
         let what = format_args!("{name}: {changes} ({download} to download)");
         context.printer.status(Tone::Plain, "Resolved", what);
         if context.settings.dry_run {
-            let Decision {
-                transaction, held, ..
-            } = &decision;
-            print_plan::print(context, &template, transaction, download, held);
-            self.save(&question, &base, &decision)?;
-            return Ok(Outcome::Planned);
+            return self.plan(&question, &base, &decision, download);
         }
         let published = self.build(&question, &client, &progress, &base, &decision)?;
-        create_cache::announce(context, &published, started);
-        self.tell_way_back(&head, &published);
-        Ok(Outcome::Made)
+        create_cache::announce(self.documents, &published, started);
+        Ok(self.tell_way_back(&head, &published))
     }
 
     /// What is not in the transaction, and why.
@@ -118,6 +119,42 @@ impl Job<'_> {
             let what = format_args!("{package}: it does not fit to the rest");
             printer.status(Tone::Warning, "Left out", what);
         }
+    }
+
+    /// The plan of a dry run, printed and kept.
+    fn plan(
+        &self,
+        question: &Question<'_>,
+        base: &VersionRecord,
+        decision: &Decision,
+        download: ByteSize,
+    ) -> CommandResult<Outcome> {
+        let Decision {
+            transaction, held, ..
+        } = decision;
+        let (documents, template) = (self.documents, question.template);
+        print_plan::print(documents, template, transaction, download, held);
+        self.save(question, base, decision)?;
+        Ok(Outcome::Planned)
+    }
+
+    /// Nothing is done, for the reason that was told. That is a plan, too: whoever asked for it must not find an older one.
+    fn leave(
+        &self,
+        question: &Question<'_>,
+        base: &VersionRecord,
+        decision: Decision,
+    ) -> CommandResult<Outcome> {
+        if self.context.settings.dry_run {
+            let nothing = Decision {
+                transaction: print_plan::nothing(question.template.family),
+                ..decision
+            };
+            self.plan(question, base, &nothing, ByteSize::default())?;
+        } else {
+            self.documents.add(|| create_cache::document(base, false));
+        }
+        Ok(Outcome::Unchanged)
     }
 
     /// Keeps the plan where that was asked for.
@@ -134,8 +171,11 @@ impl Job<'_> {
         let printer = self.context.printer;
         let what = format_args!("the plan in {}", path.display());
         printer.status(Tone::Good, "Saved", what);
-        let hint = format!("carry it out: vzpkg update --plan {}", path.display());
-        printer.note(format_args!("{:>12} {hint}", ""));
+        if !decision.transaction.is_empty() {
+            let again = if self.again { " --again" } else { "" };
+            let command = format_args!("vzpkg update --plan {}{again}", path.display());
+            printer.note(format_args!("{:>12} carry it out: {command}", ""));
+        }
         Ok(())
     }
 
@@ -171,13 +211,20 @@ impl Job<'_> {
             threads: self.threads,
             why: &decision.why,
         };
-        build_version::build(self.context, self.store, client, progress, &order)
+        let builder = Builder {
+            context: self.context,
+            store: self.store,
+            client,
+            progress,
+        };
+        builder.publish(&order)
     }
 
-    fn tell_way_back(&self, head: &VersionRow, published: &Published) {
+    /// What became of the head, told with the command that takes it back.
+    fn tell_way_back(&self, head: &VersionRow, published: &Published) -> Outcome {
         let (before, after) = (head.name.number, published.record().number);
         if before == after {
-            return;
+            return Outcome::Unchanged;
         }
         let printer = self.context.printer;
         let template = &head.name.template;
@@ -186,33 +233,46 @@ impl Job<'_> {
             printer.status(Tone::Good, "Moved", what);
         }
         printer.undo(format_args!("vzpkg rollback {template} --to {before}"));
+        Outcome::Made { before }
     }
 
-    /// What an update would make is there and was rolled back: it is left alone, or made the head again.
-    fn leave_or_take_again(&self, head: &VersionRow, bad: &VersionRow) -> CommandResult<Outcome> {
+    /// What an update would make is there and was rolled back: it is left alone.
+    fn left_alone(&self, bad: &VersionRow) {
         let printer = self.context.printer;
         let template = &bad.name.template;
-        let (from, to) = (head.name.number, bad.name.number);
-        if !self.again {
-            let why = rolled_back::describe(bad);
-            let what = format!("{template}: nothing to do, an update would make {why}");
-            printer.status(Tone::Plain, "Unchanged", what);
-            let command = match self.wish {
-                Wish::Everything => format!("vzpkg update {template} --again"),
-                _ => "the same with --again".to_owned(),
-            };
-            printer.note(format_args!("{:>12} take it all the same: {command}", ""));
-            return Ok(Outcome::Unchanged);
-        }
+        let why = rolled_back::describe(bad);
+        let what = format!("{template}: nothing to do, an update would make {why}");
+        printer.status(Tone::Plain, "Unchanged", what);
+        let command = match self.wish {
+            Wish::Everything => format!("vzpkg update {template} --again"),
+            _ => "the same with --again".to_owned(),
+        };
+        printer.note(format_args!("{:>12} take it all the same: {command}", ""));
+    }
+
+    /// The same, but it is made the head again. Nothing is to be downloaded.
+    fn take_again(
+        &self,
+        question: &Question<'_>,
+        base: &VersionRecord,
+        decision: &Decision,
+        bad: &VersionRow,
+    ) -> CommandResult<Outcome> {
+        let printer = self.context.printer;
+        let template = &bad.name.template;
+        let (from, to) = (base.number, bad.name.number);
         let moved = format!("{template} from @{from} to @{to} again");
         if self.context.settings.dry_run {
             printer.status(Tone::Plain, "Would move", moved);
-            return Ok(Outcome::Planned);
+            return self.plan(question, base, decision, ByteSize::default());
         }
+        let record = self.store.versions.read(template, &bad.digest)?;
         self.store.db.set_state(&bad.name, &VersionState::Good)?;
         self.store.db.set_head(&bad.name)?;
         printer.status(Tone::Good, "Moved", moved);
         printer.undo(format_args!("vzpkg rollback {template} --to {from}"));
-        Ok(Outcome::Made)
+        self.documents
+            .add(|| create_cache::document(&record, false));
+        Ok(Outcome::Made { before: from })
     }
 }

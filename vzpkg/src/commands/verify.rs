@@ -5,8 +5,8 @@ use crate::cli::Verify;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::repair::Repair;
 use crate::ops::{names, node};
-use crate::output::Tone;
 use crate::output::progress::Progress;
+use crate::output::{Tone, counted};
 use std::collections::BTreeSet;
 use vzpkg_cache::store::{Finding, GuardName, Store, VerifyReporter};
 use vzpkg_metadata::template::TemplateArea;
@@ -26,6 +26,8 @@ impl VerifyReporter for Bar<'_> {
 }
 
 pub(super) fn run(context: &Context, arguments: &Verify) -> CommandResult {
+    // Everybody else may open no object, and would call all of them damaged.
+    node::require_root_to_look()?;
     let repairing = arguments.repair && !context.settings.dry_run;
     let store = if repairing {
         node::store_for_writing(context)?
@@ -58,12 +60,17 @@ pub(super) fn run(context: &Context, arguments: &Verify) -> CommandResult {
         let what = if trees.is_empty() {
             "everything in the store is as its name says".to_owned()
         } else {
-            format!("{} trees, everything is as its name says", trees.len())
+            let trees = counted(trees.len(), "tree");
+            format!("{trees}, everything is as its name says")
         };
         context.printer.status(Tone::Good, "Verified", what);
         return Ok(());
     }
-    let text = format!("{} things in the store are damaged", left.len());
+    let verb = if left.len() == 1 { "is" } else { "are" };
+    let text = format!(
+        "{} in the store {verb} damaged",
+        counted(left.len(), "thing")
+    );
     let mut error = CommandError::message(Kind::Verification, text);
     for hint in hints(&left, repairing) {
         error = error.hint(hint);
@@ -85,6 +92,7 @@ fn verify(context: &Context, store: &Store, trees: &[Digest]) -> CommandResult<V
     let threads = context.settings.threads();
     let findings = store.verify(trees, threads, &Bar(&progress));
     progress.end_stage();
+    node::check_interrupt(context)?;
     Ok(findings?)
 }
 

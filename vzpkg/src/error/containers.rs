@@ -1,5 +1,5 @@
-//! Errors of running containers to exit codes and advice: mounts, the OCI runtime, private areas, relinks. As exhaustive
-//! as [`super::libraries`].
+//! Errors of running containers to exit codes and advice: mounts, the OCI runtime, private areas, relinks. What is not
+//! named here is of the environment.
 
 use super::{CommandError, Kind};
 use vzpkg_cache::changes::ResetError;
@@ -10,6 +10,10 @@ use vzpkg_runtime::rootfs::MountError;
 /// What lets a file system keep quotas of projects.
 const QUOTAS_ON: &str = "ext4: tune2fs -O project -Q prjquota DEVICE while it is not mounted, then mount -o prjquota; \
                          xfs: mount -o prjquota";
+
+/// What helps where the kernel gives out no user namespace.
+const NO_USER_NAMESPACE: &str = "sysctl -w user.max_user_namespaces=65536; or a container without ids of its own: \
+                                 vzpkg ct create --user-namespace host";
 
 impl From<MountError> for CommandError {
     fn from(error: MountError) -> Self {
@@ -56,6 +60,10 @@ impl From<ContainerError> for CommandError {
                 Self::new(Kind::Unmet, error).hint(hint)
             }
             ContainerError::Limit { .. } => Self::new(Kind::Unmet, error),
+            ContainerError::Mount {
+                source: MountError::NoUserNamespace { .. },
+                ..
+            } => Self::new(Kind::Environment, error).hint(NO_USER_NAMESPACE),
             ContainerError::Unknown(_) | ContainerError::Exists(_) | ContainerError::Running(_) => {
                 Self::new(Kind::Unmet, error)
             }
@@ -101,5 +109,23 @@ impl From<RelinkError> for CommandError {
             }
             other => Self::new(Kind::Environment, other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_host_without_user_namespaces_is_not_told_to_free_its_disk() {
+        let source = MountError::NoUserNamespace {
+            path: "image".into(),
+            source: io::Error::other("no more of them"),
+        };
+        let container = "web".parse().unwrap();
+        let error = CommandError::from(ContainerError::Mount { container, source });
+        assert_eq!(error.kind, Kind::Environment);
+        assert_eq!(error.hints, [NO_USER_NAMESPACE]);
     }
 }

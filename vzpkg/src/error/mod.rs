@@ -85,6 +85,14 @@ fn is_full_disk(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// A failure of one of several templates.
+#[derive(Debug, thiserror::Error)]
+#[error("`{template}`: {source}")]
+struct About {
+    template: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
 /// The result of every command.
 pub type CommandResult<T = ()> = Result<T, CommandError>;
 
@@ -122,10 +130,31 @@ impl CommandError {
         }
     }
 
+    /// The same, told with the template it is about where it does not say that itself.
+    #[must_use]
+    pub fn about(mut self, template: &str) -> Self {
+        if !self.source.to_string().contains(template) {
+            self.source = Box::new(About {
+                template: template.to_owned(),
+                source: self.source,
+            });
+        }
+        self
+    }
+
     /// Adds advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Adds advice, if there is any.
+    #[must_use]
+    fn hint_if(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::{containers, node};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::progress::Progress;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use vzpkg_cache::build::{self, Base, BuildError, BuildRequest};
@@ -14,7 +14,7 @@ use vzpkg_metadata::lock::Ids;
 use vzpkg_metadata::template::Template;
 use vzpkg_metadata::transaction::{PackageRef, Transaction};
 use vzpkg_metadata::{ByteSize, Digest, Family};
-use vzpkg_repo_client::{Arrived, Client, Repository, Wanted};
+use vzpkg_repo_client::{Arrived, Client, FetchError, Repository, Wanted};
 
 /// One build as a command asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -85,9 +85,7 @@ pub(crate) fn package_file(store: &Store, family: Family, sha256: &Digest) -> Pa
 
 /// The bytes that a build of `transaction` fetches.
 pub(crate) fn to_download(store: &Store, transaction: &Transaction, files: Files) -> ByteSize {
-    let coming = transaction.incoming().map(|step| &step.package);
-    coming
-        .filter(|package| is_wanted(store, package, files))
+    coming(store, transaction, files)
         .filter(|package| !package_file(store, transaction.family, &package.sha256).exists())
         .map(|package| package.size)
         .sum()
@@ -95,6 +93,16 @@ pub(crate) fn to_download(store: &Store, transaction: &Transaction, files: Files
 
 fn is_wanted(store: &Store, package: &PackageRef, files: Files) -> bool {
     files == Files::All || !store.layout.manifest(&package.sha256).exists()
+}
+
+/// The packages that come with `transaction` and whose files a build is given.
+pub(crate) fn coming<'t>(
+    store: &'t Store,
+    transaction: &'t Transaction,
+    files: Files,
+) -> impl Iterator<Item = &'t PackageRef> {
+    let packages = transaction.incoming().map(|step| &step.package);
+    packages.filter(move |package| is_wanted(store, package, files))
 }
 
 /// The package files of `transaction` that a build is given, and where they may be had.
@@ -108,14 +116,12 @@ pub(crate) fn wanted(
         .iter()
         .map(|repository| (&repository.id, repository))
         .collect();
-    transaction
-        .incoming()
-        .filter(|step| is_wanted(store, &step.package, files))
-        .map(|step| {
-            let id = step.package.repository.as_ref();
+    coming(store, transaction, files)
+        .map(|package| {
+            let id = package.repository.as_ref();
             let repository = id.and_then(|id| known.get(id));
             Wanted {
-                package: step.package.clone(),
+                package: package.clone(),
                 family: transaction.family,
                 base_urls: repository.map_or_else(Vec::new, |of| of.base_urls.clone()),
                 package_keys: repository.and_then(|of| of.package_keys.clone()),
@@ -124,102 +130,148 @@ pub(crate) fn wanted(
         .collect()
 }
 
-/// Fetches what is missing, builds and publishes; packages are imported while others still download.
-///
-/// # Errors
-/// The first failure of either side; nothing is visible then.
-pub(crate) fn build(
-    context: &Context,
-    store: &Store,
-    client: &Client,
-    progress: &Progress,
-    order: &Order<'_>,
-) -> CommandResult<Published> {
-    make(context, store, client, progress, order, &build::build)
+/// What the builds of one command are carried out with.
+#[derive(Clone, Copy)]
+pub(crate) struct Builder<'a> {
+    /// The command.
+    pub(crate) context: &'a Context,
+    /// Where versions are kept.
+    pub(crate) store: &'a Store,
+    /// Fetches packages.
+    pub(crate) client: &'a Client,
+    /// Hears of both sides.
+    pub(crate) progress: &'a Progress,
 }
 
-/// As [`build`], without publishing: a base for what comes after it.
-///
-/// # Errors
-/// As [`build`].
-pub(crate) fn build_base(
-    context: &Context,
-    store: &Store,
-    client: &Client,
-    progress: &Progress,
-    order: &Order<'_>,
-) -> CommandResult<VersionDraft> {
-    make(context, store, client, progress, order, &build::build_tree)
-}
+/// What is done with a request and the packages that arrive.
+type Work<'w, T> = &'w dyn Fn(&BuildRequest<'_>, Receiver<Fetched>) -> Result<T, BuildError>;
 
-/// What the builder does with a request and the packages that arrive.
-type Builder<'b, T> = &'b dyn Fn(&BuildRequest<'_>, Receiver<Fetched>) -> Result<T, BuildError>;
+/// Which package files there are to fetch, and from where.
+type Offers<'w> = &'w mut dyn FnMut(Files) -> CommandResult<Vec<Wanted>>;
 
-fn make<T>(
-    context: &Context,
-    store: &Store,
-    client: &Client,
-    progress: &Progress,
-    order: &Order<'_>,
-    builder: Builder<'_, T>,
-) -> CommandResult<T> {
-    let files = order.files();
-    match make_with(context, store, client, progress, order, builder, files)? {
-        Ok(made) => Ok(made),
-        // A few packages go through the package manager itself (colliding paths), which wants their files.
-        Err(BuildError::MissingPackage(_)) if files == Files::AsNeeded => {
-            let files = Files::All;
-            Ok(make_with(
-                context, store, client, progress, order, builder, files,
-            )??)
+impl Builder<'_> {
+    /// Fetches what is missing, builds and publishes; packages are imported while others still download.
+    ///
+    /// # Errors
+    /// The first failure of either side; nothing is visible then.
+    pub(crate) fn publish(&self, order: &Order<'_>) -> CommandResult<Published> {
+        self.make(
+            order,
+            &mut |files| Ok(self.offers(order, files)),
+            &build::build,
+        )
+    }
+
+    /// As [`Self::publish`], but the head stays where it is if a version with the tree is there already.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(crate) fn publish_if_new(&self, order: &Order<'_>) -> CommandResult<Published> {
+        self.make(
+            order,
+            &mut |files| Ok(self.offers(order, files)),
+            &build::build_if_new,
+        )
+    }
+
+    /// As [`Self::publish`], without publishing: a base for what comes after it.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub(crate) fn tree(&self, order: &Order<'_>) -> CommandResult<VersionDraft> {
+        self.tree_from(order, &mut |files| Ok(self.offers(order, files)))
+    }
+
+    /// As [`Self::tree`], of files that `offers` names; it is asked a second time where a build wants more of them.
+    ///
+    /// # Errors
+    /// As [`Self::publish`], and what `offers` fails with.
+    pub(crate) fn tree_from(
+        &self,
+        order: &Order<'_>,
+        offers: Offers<'_>,
+    ) -> CommandResult<VersionDraft> {
+        self.make(order, offers, &build::build_tree)
+    }
+
+    fn offers(&self, order: &Order<'_>, files: Files) -> Vec<Wanted> {
+        wanted(self.store, order.repositories, order.transaction, files)
+    }
+
+    fn make<T>(
+        &self,
+        order: &Order<'_>,
+        offers: Offers<'_>,
+        work: Work<'_, T>,
+    ) -> CommandResult<T> {
+        let files = order.files();
+        match self.make_with(order, &offers(files)?, work)? {
+            Ok(made) => Ok(made),
+            // A few packages go through the package manager itself (colliding paths), which wants their files.
+            Err(BuildError::MissingPackage(_)) if files == Files::AsNeeded => {
+                Ok(self.make_with(order, &offers(Files::All)?, work)??)
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+    }
+
+    fn make_with<T>(
+        &self,
+        order: &Order<'_>,
+        wanted: &[Wanted],
+        work: Work<'_, T>,
+    ) -> CommandResult<Result<T, BuildError>> {
+        let Self { context, store, .. } = *self;
+        let digests: BTreeSet<Digest> = wanted.iter().map(|it| it.package.sha256).collect();
+        let helper = containers::helper();
+        let who = node::who(context);
+        let request = BuildRequest {
+            store,
+            template: order.template,
+            applications: &[],
+            name: &order.template.name,
+            base: order.base,
+            parent: order.parent,
+            transaction: order.transaction,
+            epoch: order.epoch,
+            ids: order.ids,
+            helper: &helper,
+            tier: containers::tier(context, store)?,
+            arriving: digests.len(),
+            threads: order.threads,
+            timeout: context.settings.script_timeout,
+            who: &who,
+            why: order.why,
+            now: context.clock.now,
+            reporter: self.progress,
+            cancel: &context.interrupted,
+        };
+        let (fetched, built) =
+            side_by_side(self.client, wanted, |arrivals| work(&request, arrivals));
+        self.progress.end_stage();
+        // What was not fetched explains why it was not built.
+        fetched?;
+        node::check_interrupt(context)?;
+        Ok(built)
     }
 }
 
-fn make_with<T>(
-    context: &Context,
-    store: &Store,
+/// Fetches, and gives `work` each file as it arrives.
+fn side_by_side<T>(
     client: &Client,
-    progress: &Progress,
-    order: &Order<'_>,
-    builder: Builder<'_, T>,
-    files: Files,
-) -> CommandResult<Result<T, BuildError>> {
-    let wanted = wanted(store, order.repositories, order.transaction, files);
-    let tier = containers::tier(context, store)?;
-    let helper = containers::helper();
-    let who = node::who(context);
-    let request = BuildRequest {
-        store,
-        template: order.template,
-        applications: &[],
-        name: &order.template.name,
-        base: order.base,
-        parent: order.parent,
-        transaction: order.transaction,
-        epoch: order.epoch,
-        ids: order.ids,
-        helper: &helper,
-        tier,
-        threads: order.threads,
-        timeout: context.settings.script_timeout,
-        who: &who,
-        why: order.why,
-        now: context.clock.now,
-        reporter: progress,
-        cancel: &context.interrupted,
-    };
+    wanted: &[Wanted],
+    work: impl FnOnce(Receiver<Fetched>) -> T,
+) -> (Result<Vec<PathBuf>, FetchError>, T) {
     let (sender, arrivals) = mpsc::channel();
     let by_hash: BTreeMap<Digest, &PackageRef> = wanted
         .iter()
         .map(|wanted| (wanted.package.sha256, &wanted.package))
         .collect();
     let (arrived, arriving) = mpsc::channel::<Arrived>();
-    let (fetched, built) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let fetch = scope.spawn(|| {
             let arrived = arrived;
-            client.fetch_each(&wanted, &arrived)
+            client.fetch_each(wanted, &arrived)
         });
         scope.spawn(|| {
             let sender = sender;
@@ -234,17 +286,12 @@ fn make_with<T>(
                 }
             }
         });
-        let built = builder(&request, arrivals);
+        let made = work(arrivals);
         let fetched = fetch
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (fetched, built)
-    });
-    progress.end_stage();
-    // What was not fetched explains why it was not built.
-    fetched?;
-    node::check_interrupt(context)?;
-    Ok(built)
+        (fetched, made)
+    })
 }
 
 /// Refuses a lock or transaction that has nothing in it.

@@ -1,6 +1,6 @@
 //! Garbage collection over all crates: each says what it still uses, the store removes the rest.
 
-use super::{containers, mirrors, node};
+use super::{containers, node};
 use crate::commands::Context;
 use crate::error::CommandResult;
 use std::collections::BTreeSet;
@@ -9,14 +9,16 @@ use vzpkg_cache::store::{GcMode, GcOptions, GcReport, GuardName, Retention, Stor
 use vzpkg_metadata::{ContainerId, RootSet, durable};
 use vzpkg_runtime::container;
 
-/// Collects what no version, container, mount, build or mirror uses, and what killed commands left of private areas and of
+/// Collects what no version, container, mount or build uses, and what killed commands left of private areas and of
 /// what they tried out.
 ///
 /// # Errors
-/// Nothing was removed if a root cannot be read.
+/// No version and nothing that versions are made of was removed if a root cannot be read.
 pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> CommandResult<GcReport> {
-    let guard = node::guard(context, store, GuardName::Collect)?;
-    let mut roots: RootSet = mirrors::roots(context)?;
+    let guard = node::guard_to_change(context, store, GuardName::Collect)?;
+    // It was opened before the guard was waited for.
+    store.check_database()?;
+    let mut roots = RootSet::default();
     // Containers whose row is being changed: both sides of the relink are in use until the journal is cleared.
     for (_, entry) in store.db.journals()? {
         roots.trees.extend(super::journal::trees_of_journal(&entry));
@@ -31,7 +33,7 @@ pub(crate) fn collect(context: &Context, store: &Store, mode: GcMode) -> Command
         }
         settle_or_sweep(context, store)?;
     }
-    Ok(store.gc(&guard, &roots, options)?)
+    Ok(store.gc(guard.as_ref(), &roots, options)?)
 }
 
 /// Makes private areas durable whose `ct create` was killed, and removes what a power loss left of those whose row it took

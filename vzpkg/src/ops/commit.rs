@@ -188,8 +188,12 @@ pub(crate) fn refuse_to_build(template: &Template) -> CommandResult {
     let text = format!(
         "versions of `{name}` are committed from containers; from packages alone it would be without what these changed"
     );
-    let hint = format!("make one: vzpkg ct commit CT --as {name}");
-    Err(CommandError::message(Kind::Unmet, text).hint(hint))
+    Err(CommandError::message(Kind::Unmet, text).hint(how_to_commit(name)))
+}
+
+/// How a version comes into being that no packages make.
+pub(crate) fn how_to_commit(template: &TemplateName) -> String {
+    format!("make one: vzpkg ct commit CT --as {template}")
 }
 
 /// Whether packages can bring a template forward, so that it is among those that are updated without being named.

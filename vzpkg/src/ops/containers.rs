@@ -29,8 +29,17 @@ pub(crate) fn paths(context: &Context, store: &Store, id: &ContainerId) -> Conta
         id: id.clone(),
         private: store.layout.private_area(id),
         root: store.layout.mount_point(id),
-        bundle: context.settings.run_directory.join("ct").join(id.as_str()),
+        bundle: run_directory(context).join("ct").join(id.as_str()),
     }
+}
+
+/// Where everything of this root lies that ends with the machine: its own, for two roots may have a container of one name.
+/// Worked out once: a list asks for each of its containers.
+fn run_directory(context: &Context) -> &Path {
+    context.run_directory.get_or_init(|| {
+        let mark = container::root_mark(&node::layout(context).private_areas());
+        context.settings.run_directory.join(mark)
+    })
 }
 
 /// The OCI runtime: the one of the settings, else the first that works here.
@@ -39,10 +48,10 @@ pub(crate) fn paths(context: &Context, store: &Store, id: &ContainerId) -> Conta
 /// [`Kind::Environment`] where none works.
 pub(crate) fn runtime(context: &Context) -> CommandResult<RuntimeBinary> {
     let named = context.settings.runtime.as_deref().map(Path::new);
-    Ok(RuntimeBinary::find(
-        named,
-        &context.settings.run_directory.join("oci"),
-    )?)
+    let state = run_directory(context).join("oci");
+    // Which runtime works is the same for all roots.
+    let memory = &context.settings.run_directory;
+    Ok(RuntimeBinary::find(named, &state, memory)?)
 }
 
 /// The row of a container.
@@ -268,7 +277,7 @@ pub(crate) fn release_versions(
     Ok(())
 }
 
-/// Where the one mount of each version lies.
+/// Where the one mount of each version lies. Its files are those of this root: another one may let go of its own.
 pub(crate) fn shared_mounts(context: &Context) -> PathBuf {
-    context.settings.run_directory.join("versions")
+    run_directory(context).join("versions")
 }

@@ -1,9 +1,9 @@
 //! Containers that follow a template, taken along when its head moves: which ones, and a batch of them at the same time.
 
 use super::journal::{Journal, StoreObjects};
-use super::node;
 use super::readings::Readings;
 use super::relink::{self, Begun, Destination, Moved};
+use super::{node, relink_live};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult};
 use std::collections::BTreeMap;
@@ -96,6 +96,30 @@ pub(crate) fn move_batch(
         .collect()
 }
 
+/// What would come of taking each of these along, in their order: nothing is moved, and nothing said of those that would
+/// be. Without a `target`, to a version that is not made yet, of which only what ties a container to any is known.
+pub(crate) fn would_move(
+    context: &Context,
+    readings: &Readings<'_>,
+    target: Option<&VersionRow>,
+    moving: &[ContainerRow],
+    restart: bool,
+    runtime: &RuntimeBinary,
+) -> Vec<CommandResult> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    map(moving, threads, |row| {
+        node::check_interrupt(context)?;
+        // Where it goes from there is known when that is finished.
+        if relink::between(readings.store, &row.id)?.is_some() {
+            return Ok(());
+        }
+        match target {
+            Some(target) => move_one(context, readings, target, row, restart, runtime).map(drop),
+            None => relink_live::would_be_tied(context, readings, row, restart, runtime),
+        }
+    })
+}
+
 /// Those that are stopped share what is waited for; those that run are moved one by one, some at a time.
 fn move_group(
     context: &Context,
@@ -135,7 +159,7 @@ fn move_group(
         moved.insert(id, one.map_err(CommandError::from));
     }
     let alone = map(&running, ALONE, |row| {
-        move_one(context, store, target, row, restart, runtime)
+        move_one(context, readings, target, row, restart, runtime)
     });
     moved.extend(running.iter().map(|row| row.id.clone()).zip(alone));
     // In the order of their names, as they came.
@@ -172,12 +196,12 @@ fn begin(
 
 fn move_one(
     context: &Context,
-    store: &Store,
+    readings: &Readings<'_>,
     target: &VersionRow,
     row: &ContainerRow,
     restart: bool,
     runtime: &RuntimeBinary,
 ) -> CommandResult<Option<Moved>> {
     let along = Destination::Along(target.digest);
-    relink::move_container(context, store, &row.id, along, restart, runtime)
+    relink::move_one(context, readings, &row.id, along, restart, runtime)
 }

@@ -1,7 +1,7 @@
 //! What this host knows that a template may use: the servers of its own apt sources (DESIGN §9).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use vzpkg_metadata::apt::sources;
 use vzpkg_metadata::durable;
 use vzpkg_metadata::template::host_tokens;
@@ -22,7 +22,9 @@ pub(crate) fn apt_servers(etc_apt: &Path) -> BTreeMap<String, String> {
         };
         found.extend(parsed.unwrap_or_default());
     }
-    let enabled = found.iter().filter(|source| source.enabled);
+    // Every distribution has a `main`; vendors who add to one with packages of their own seldom call theirs so.
+    let is_own = |source: &&sources::Source| source.components.iter().any(|it| it == "main");
+    let enabled = found.iter().filter(|source| source.enabled).filter(is_own);
     host_tokens(enabled.flat_map(|source| {
         let suite = source.suites.first().map_or("", String::as_str);
         source.uris.iter().map(move |uri| (uri.as_str(), suite))
@@ -39,7 +41,13 @@ fn source_files(etc_apt: &Path) -> Vec<(String, bool)> {
         .flatten()
         .map(|entry| entry.path())
         .collect();
+    // Those of the distribution before those that others have added.
+    let of_others = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        !matches!(name, Some("debian.sources" | "ubuntu.sources"))
+    };
     found.sort();
+    found.sort_by_key(of_others);
     paths.extend(found);
     let text = |path: &Path| String::from_utf8(durable::read_file(path, SOURCES_BYTES).ok()?).ok();
     paths

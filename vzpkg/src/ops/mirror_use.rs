@@ -8,8 +8,10 @@ use super::{host, node};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use vzpkg_metadata::durable;
+use vzpkg_metadata::durable::{self, FileError};
+use vzpkg_metadata::guard::{FileGuard, Share};
 use vzpkg_metadata::template::shipped::URL_MAP_PATH;
 use vzpkg_metadata::template::url_map::with_lines_of;
 use vzpkg_metadata::template::{Template, TemplateArea, UrlMap, WrittenUrl};
@@ -40,6 +42,7 @@ pub(crate) fn start(
     mirror: Mirror<'_>,
 ) -> CommandResult<Used> {
     let area = node::templates(context)?;
+    let _guard = guard(context, &area)?;
     let text = text(&area)?;
     let without = with_lines_of(&text, &owner(name), &[]);
     let path = map_path(&area);
@@ -95,6 +98,7 @@ pub(crate) fn stop(context: &Context, name: &MirrorName) -> CommandResult<bool> 
     if !map_path(&area).exists() {
         return Ok(false);
     }
+    let _guard = guard(context, &area)?;
     let before = text(&area)?;
     let after = with_lines_of(&before, &owner(name), &[]);
     let there_were = before != after;
@@ -110,6 +114,18 @@ fn owner(name: &MirrorName) -> String {
 
 fn map_path(area: &TemplateArea) -> PathBuf {
     area.path().join(URL_MAP_PATH)
+}
+
+/// The directory of the map, locked: between reading and writing it nobody else changes it. Held for an instant; none in a
+/// dry run, which is a reader.
+fn guard(context: &Context, area: &TemplateArea) -> CommandResult<Option<FileGuard>> {
+    if context.settings.dry_run {
+        return Ok(None);
+    }
+    let map = map_path(area);
+    let directory = map.parent().unwrap_or_else(|| area.path());
+    let guard = File::open(directory).and_then(|file| FileGuard::wait(file, Share::Exclusive));
+    Ok(Some(guard.map_err(FileError::on("lock", directory))?))
 }
 
 fn text(area: &TemplateArea) -> CommandResult<String> {

@@ -6,7 +6,7 @@ use crate::commands::Context;
 use crate::error::CommandResult;
 use crate::output::progress::Progress;
 use std::sync::Arc;
-use vzpkg_metadata::{MirrorName, RootSet, SnapshotName};
+use vzpkg_metadata::{MirrorName, SnapshotName};
 use vzpkg_repo_client::mirror::{Mirrors, StateName};
 
 /// The mirrors, for any verb.
@@ -74,12 +74,4 @@ pub(crate) fn state_name(typed: &str) -> CommandResult<StateName> {
         mirror: name(mirror)?,
         snapshot: tag.map(snapshot).transpose()?,
     })
-}
-
-/// What garbage collection and `clean` must leave because a state of a mirror names it.
-///
-/// # Errors
-/// [`crate::error::Kind::Verification`] for a state that cannot be read.
-pub(crate) fn roots(context: &Context) -> CommandResult<RootSet> {
-    Ok(open(context).roots()?)
 }

@@ -1,4 +1,5 @@
-//! Use cases: the only place where the libraries meet. No printing beyond progress; results are values.
+//! Use cases: where the libraries meet. Results are values that the commands print; said here are only progress, warnings, and
+//! what was done to one of several things while the others are still to come.
 
 pub(crate) mod as_of;
 pub(crate) mod bisect;
@@ -12,6 +13,7 @@ pub(crate) mod decide;
 pub(crate) mod followers;
 pub(crate) mod held_back;
 pub(crate) mod host;
+pub(crate) mod in_place;
 pub(crate) mod journal;
 pub(crate) mod mirror_choice;
 pub(crate) mod mirror_for;
@@ -23,6 +25,7 @@ pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod node_files;
 pub(crate) mod outlook;
+pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod readings;
 pub(crate) mod refresh_index;

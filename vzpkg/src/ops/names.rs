@@ -19,7 +19,8 @@ pub(crate) fn version(
     text: &str,
     context: Option<&TemplateName>,
 ) -> CommandResult<VersionRow> {
-    resolve(store, area, &text.parse()?, context)
+    let found = resolve(store, area, &text.parse()?, context);
+    meant(store, context, text, found)
 }
 
 /// The version of `template` that `text` names; there, `4` is `@4`.
@@ -33,13 +34,46 @@ pub(crate) fn version_of(
     text: &str,
 ) -> CommandResult<VersionRow> {
     let reference = VersionReference::within_template(text)?;
-    let found = resolve(store, area, &reference, Some(template))?;
+    let found = resolve(store, area, &reference, Some(template));
+    let found = meant(store, Some(template), text, found)?;
     if found.name.template != *template {
         let what = format!("`{}` is no version of `{template}`", found.name);
         return Err(CommandError::message(Kind::Unmet, what)
             .hint(format!("its versions: vzpkg history {template}")));
     }
     Ok(found)
+}
+
+/// Where a word is no template, it may be the number or the tag of a version of the one that the verb is about.
+fn meant(
+    store: &Store,
+    context: Option<&TemplateName>,
+    text: &str,
+    found: CommandResult<VersionRow>,
+) -> CommandResult<VersionRow> {
+    let (Some(template), Err(error)) = (context, &found) else {
+        return found;
+    };
+    let meant = if error.kind != Kind::Usage {
+        None
+    } else if let Ok(VersionReference {
+        which: Which::Number(number),
+        ..
+    }) = VersionReference::within_template(text)
+    {
+        Some(format!("@{number}"))
+    } else if let Ok(tag) = text.parse::<TagName>() {
+        store.db.tagged(template, &tag)?.map(|_| format!(":{tag}"))
+    } else {
+        None
+    };
+    found.map_err(|error| match meant {
+        Some(meant) => CommandError {
+            hints: vec![format!("did you mean {meant}?")],
+            ..error
+        },
+        None => error,
+    })
 }
 
 fn resolve(
@@ -49,7 +83,7 @@ fn resolve(
     context: Option<&TemplateName>,
 ) -> CommandResult<VersionRow> {
     let named = match &reference.template {
-        Some(typed) => Some(template_name(area, typed.as_str())?),
+        Some(typed) => Some(template_name(Some(store), area, typed.as_str())?),
         None => None,
     };
     if let Which::Digest(prefix) = &reference.which {
@@ -157,35 +191,64 @@ fn by_digest(
 pub(crate) fn head(store: &Store, template: &TemplateName) -> CommandResult<VersionRow> {
     store.db.head(template)?.ok_or_else(|| {
         CommandError::message(Kind::Unmet, format!("`{template}` has no version yet"))
-            .hint(format!("build one: vzpkg create-cache {template}"))
+            .hint(how_to_make_one(store, template))
     })
 }
 
-/// The full name of a template. A template whose directory is gone is still known by the name of its versions.
+/// How a template gets its first version: of what containers were committed to none is built.
+fn how_to_make_one(store: &Store, template: &TemplateName) -> String {
+    let area = TemplateArea::new(store.layout.templates());
+    let loaded = node::locate(&area, template.as_str())
+        .and_then(|(_, location)| node::load(&area, &location));
+    if loaded.is_ok_and(|template| template.committed) {
+        super::commit::how_to_commit(template)
+    } else {
+        format!("build one: vzpkg create-cache {template}")
+    }
+}
+
+/// The full name of a template. One whose directory is gone is still known by its full name, where `store` has noted it.
 ///
 /// # Errors
 /// [`Kind::Usage`] for unknown names, and for the name of a version.
-pub(crate) fn template_name(area: &TemplateArea, typed: &str) -> CommandResult<TemplateName> {
+pub(crate) fn template_name(
+    store: Option<&Store>,
+    area: &TemplateArea,
+    typed: &str,
+) -> CommandResult<TemplateName> {
     let error = match node::locate(area, typed) {
         Ok((name, _)) => return Ok(name),
         Err(error) => error,
     };
-    if let Ok(name) = TemplateName::from_user(typed)
-        && !area.path().exists()
-    {
+    if let Some(name) = noted(store, typed)? {
         return Ok(name);
     }
     let template = typed.split(['@', ':']).next().unwrap_or_default();
-    if template.len() < typed.len()
-        && let Ok((name, _)) = node::locate(area, template)
-    {
-        let typed = crate::output::clean(typed);
-        let text = format!("`{typed}` names a version; what is asked for is a template");
-        return Err(CommandError::message(Kind::Usage, text).hint(format!(
-            "the template is {name}; `vzpkg info {typed}` tells of one version"
-        )));
+    if template.len() == typed.len() {
+        return Err(error);
     }
-    Err(error)
+    let name = match node::locate(area, template) {
+        Ok((name, _)) => Some(name),
+        Err(_) => noted(store, template)?,
+    };
+    let Some(name) = name else { return Err(error) };
+    let typed = crate::output::clean(typed);
+    let text = format!("`{typed}` names a version; what is asked for is a template");
+    Err(CommandError::message(Kind::Usage, text).hint(format!(
+        "the template is {name}; `vzpkg info {typed}` tells of one version"
+    )))
+}
+
+/// The template of this full name, where the store has noted one.
+fn noted(store: Option<&Store>, typed: &str) -> CommandResult<Option<TemplateName>> {
+    let (Some(store), Ok(name)) = (store, TemplateName::from_user(typed)) else {
+        return Ok(None);
+    };
+    let rows = store.db.templates()?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.name)
+        .find(|row| *row == name))
 }
 
 /// What `update` and `rollback` are asked to act on.
@@ -207,7 +270,7 @@ pub(crate) fn object(store: &Store, area: &TemplateArea, typed: &str) -> Command
     {
         return Ok(Object::Container(id));
     }
-    template_name(area, typed)
+    template_name(Some(store), area, typed)
         .map(Object::Template)
         .map_err(|error| error.hint("nor is there a container of that name"))
 }

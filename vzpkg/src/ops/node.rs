@@ -38,6 +38,18 @@ pub(crate) fn require_root() -> CommandResult {
     Ok(())
 }
 
+/// For a verb that only looks, but at what only root may see: private areas, objects, the state of the OCI runtime.
+///
+/// # Errors
+/// [`Kind::Environment`].
+pub(crate) fn require_root_to_look() -> CommandResult {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let text = "this verb looks at what only root may see, and needs root";
+    Err(CommandError::message(Kind::Environment, text).hint("run it with sudo"))
+}
+
 /// Opens the store for a command that changes something.
 ///
 /// # Errors
@@ -126,6 +138,18 @@ pub(crate) fn load(area: &TemplateArea, location: &TemplateLocation) -> CommandR
 pub(crate) fn guard(context: &Context, store: &Store, name: GuardName) -> CommandResult<Guard> {
     let wait = Wait::AtMost(context.settings.wait);
     Ok(store.guard(name, wait, &Waiting::new(context))?)
+}
+
+/// The guards of all templates, which keep builds from beginning.
+///
+/// # Errors
+/// As [`guard`].
+pub(crate) fn guard_templates(context: &Context, store: &Store) -> CommandResult<Vec<Guard>> {
+    let wait = Wait::AtMost(context.settings.wait);
+    let there = TemplateArea::new(layout(context).templates()).list();
+    let names = there.unwrap_or_default().into_iter();
+    let names = names.filter_map(|place| place.name().ok()).collect();
+    Ok(store.guard_templates(names, wait, &Waiting::new(context))?)
 }
 
 /// As [`guard`] for a verb that changes something; none in a dry run, which is a reader, and readers never wait.

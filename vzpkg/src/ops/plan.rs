@@ -200,6 +200,7 @@ pub(crate) fn view(repository: &Repository) -> vzpkg_resolver::Repository<'_> {
         priority: repository.priority.unwrap_or(DEFAULT_PRIORITY),
         excludes: repository.excludes.clone(),
         hotfixes: repository.hotfixes,
+        automatic: repository.automatic,
     }
 }
 

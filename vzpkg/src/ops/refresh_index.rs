@@ -64,6 +64,7 @@ fn options(context: &Context) -> ClientOptions {
         https: settings.proxy.clone().or_else(|| variable("HTTPS_PROXY")),
         direct: variable("NO_PROXY"),
     };
+    options.guard_wait = settings.wait;
     options.cancel = Arc::clone(&context.interrupted);
     options
 }

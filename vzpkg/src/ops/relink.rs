@@ -7,11 +7,11 @@ use super::{containers, node, rename};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use vzpkg_cache::changes;
-use vzpkg_cache::merge::{self, MergeReport};
-use vzpkg_cache::store::{ContainerRow, Guard, GuardName, Store};
+use vzpkg_cache::merge::{self, MergeReport, Obstacle};
+use vzpkg_cache::store::{ContainerRow, Guard, GuardName, Holder, Store};
 use vzpkg_metadata::{ContainerId, Digest, RelPath};
 use vzpkg_runtime::container::{
-    self, Link, Prepared, Recovered, RelinkTools, RunState, UndoObjects, UpperDir,
+    self, Link, Prepared, Recovered, RelinkPlan, RelinkTools, RunState, UndoObjects, UpperDir,
 };
 use vzpkg_runtime::oci::OciRuntime;
 
@@ -74,13 +74,46 @@ pub(crate) fn recover_if_cut_short(
     store: &Store,
     id: &ContainerId,
 ) -> CommandResult {
-    let paths = containers::paths(context, store, id);
-    settle_limits(context, &paths)?;
-    if store.db.journal(id)?.is_none() && !container::is_unsettled(&paths) {
+    if !is_cut_short(context, store, id)? {
         return Ok(());
     }
     let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
     recover(context, store, id)
+}
+
+/// Whether something of a container is half done: somebody is at it who holds its guard, or was killed.
+///
+/// # Errors
+/// What the database says.
+pub(crate) fn is_cut_short(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+) -> CommandResult<bool> {
+    let paths = containers::paths(context, store, id);
+    Ok(store.db.journal(id)?.is_some()
+        || container::is_unsettled(&paths)
+        || container::has_unsettled_limits(&paths))
+}
+
+/// A container that is between two versions or two names: where it goes from there is only known when that has been
+/// finished or undone, which a dry run does not do.
+#[derive(Debug)]
+pub(crate) struct Between {
+    /// Who is at it; nobody where it was cut short.
+    pub(crate) holder: Option<Holder>,
+}
+
+/// Whether a container is between two versions or two names.
+///
+/// # Errors
+/// What the database says.
+pub(crate) fn between(store: &Store, id: &ContainerId) -> CommandResult<Option<Between>> {
+    if store.db.journal(id)?.is_none() {
+        return Ok(None);
+    }
+    let holder = store.guard_holder(&GuardName::Container(id.clone()))?;
+    Ok(Some(Between { holder }))
 }
 
 /// Where a container is to go, as a person says it. Which tree that is, and which way, depends on where the container is,
@@ -138,6 +171,12 @@ impl Direction<'_> {
             Self::Reset(_) => "reset",
         }
     }
+
+    /// Whether nothing at all would come of `plan`: carried out, it would only take the place of the way back to where the
+    /// container was before.
+    pub(super) fn is_idle(self, plan: &RelinkPlan) -> bool {
+        matches!(self, Self::Reset(_)) && plan.edits.is_empty()
+    }
 }
 
 /// What came of moving a container, or would.
@@ -153,8 +192,21 @@ pub(crate) struct Moved {
     pub(crate) live: Option<Live>,
 }
 
-/// Moves a container, running or stopped, unless it is there already; with `--dry-run` only judges. Services that tie a
-/// running one to its version are stopped and started with `restart`.
+impl Moved {
+    /// How it ended: it was moved, but perhaps not every service that was stopped for that runs again. For when the rest is
+    /// told.
+    ///
+    /// # Errors
+    /// [`Kind::Script`]
+    pub(crate) fn outcome(self) -> CommandResult {
+        let failed = self.live.and_then(|live| live.failed);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Moves a container, running or stopped, unless it is there already or nothing would come of it; with `--dry-run` only judges, and finishes nothing
+/// that was cut short ([`between`]). Services that tie a running one to its version are stopped and started with
+/// `restart`.
 ///
 /// # Errors
 /// [`Kind::Unmet`] for merges that cannot be done from outside, for running containers that are tied, and where there is
@@ -167,24 +219,44 @@ pub(crate) fn move_container(
     restart: bool,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<Option<Moved>> {
-    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
-    recover(context, store, id)?;
+    let readings = Readings::new(store);
+    move_one(context, &readings, id, destination, restart, runtime)
+}
+
+/// [`move_container`] for one of many, which read the same.
+///
+/// # Errors
+/// As [`move_container`].
+pub(super) fn move_one(
+    context: &Context,
+    readings: &Readings<'_>,
+    id: &ContainerId,
+    destination: Destination<'_>,
+    restart: bool,
+    runtime: &dyn OciRuntime,
+) -> CommandResult<Option<Moved>> {
+    let store = readings.store;
+    let guard = GuardName::Container(id.clone());
+    let _guard = node::guard_to_change(context, store, guard)?;
+    if !context.settings.dry_run {
+        recover(context, store, id)?;
+    }
     let row = store.db.container(id)?;
     let Some((to, direction)) = destination.way(context, store, &row)? else {
         return Ok(None);
     };
     let paths = containers::paths(context, store, id);
     let now = container::state(&paths, runtime)?;
-    let (report, live) = match (now.state, now.pid) {
+    let moved = match (now.state, now.pid) {
         (RunState::Stopped, _) => {
-            let report = move_stopped(context, store, &row, to, direction, runtime)?;
-            (report, None)
+            let report = move_stopped(context, readings, &row, to, direction, runtime)?;
+            report.map(|report| (report, None))
         }
         (RunState::Running, Some(init)) => {
             let how = (restart, init);
-            let (report, live) =
-                relink_live::move_running(context, store, &row, to, direction, how, runtime)?;
-            (report, Some(live))
+            let moved =
+                relink_live::move_running(context, readings, &row, to, direction, how, runtime)?;
+            moved.map(|(report, live)| (report, Some(live)))
         }
         _ => {
             return Err(CommandError::message(
@@ -194,7 +266,7 @@ pub(crate) fn move_container(
             .hint(format!("stop it first: vzpkg ct stop {id}")));
         }
     };
-    Ok(Some(Moved {
+    Ok(moved.map(|(report, live)| Moved {
         from: row.link,
         to,
         report,
@@ -204,14 +276,18 @@ pub(crate) fn move_container(
 
 fn move_stopped(
     context: &Context,
-    store: &Store,
+    readings: &Readings<'_>,
     row: &ContainerRow,
     to: Digest,
     direction: Direction<'_>,
     runtime: &dyn OciRuntime,
-) -> CommandResult<MergeReport> {
+) -> CommandResult<Option<MergeReport>> {
+    let store = readings.store;
     let paths = containers::paths(context, store, &row.id);
-    let merged = plan_stopped(&Readings::new(store), row, &paths, &to, direction)?;
+    let merged = plan_stopped(readings, row, &paths, &to, direction)?;
+    if direction.is_idle(&merged.plan) {
+        return Ok(None);
+    }
     if !context.settings.dry_run {
         let (objects, journal) = (StoreObjects(store), Journal(&store.db));
         let tools = RelinkTools {
@@ -220,7 +296,7 @@ fn move_stopped(
         };
         container::relink_stopped(&paths, link(row), to, &merged.plan, runtime, &tools)?;
     }
-    Ok(merged.report)
+    Ok(Some(merged.report))
 }
 
 fn plan_stopped(
@@ -294,10 +370,14 @@ pub(crate) fn begin(
 /// [`Kind::Unmet`]
 pub(super) fn no_obstacle(id: &ContainerId, report: &MergeReport) -> CommandResult {
     report.obstacles.first().map_or(Ok(()), |obstacle| {
-        Err(CommandError::message(
-            Kind::Unmet,
-            format!("container `{id}` cannot be relinked: {obstacle}"),
-        ))
+        let what = format!("container `{id}` cannot be relinked: {obstacle}");
+        let error = CommandError::message(Kind::Unmet, what);
+        Err(match obstacle {
+            Obstacle::Packages { .. } | Obstacle::Database { .. } => error.hint(format!(
+                "while it runs, its own package manager can bring it to the packages of the version: vzpkg ct relink {id} --in-place"
+            )),
+            Obstacle::IdClash { .. } => error,
+        })
     })
 }
 

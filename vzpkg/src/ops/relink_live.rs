@@ -11,13 +11,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 use vzpkg_cache::merge::MergeReport;
-use vzpkg_cache::store::{ContainerRow, Store};
+use vzpkg_cache::store::{ContainerRow, Follow, Store};
 use vzpkg_cache::tree::diff::diff;
 use vzpkg_metadata::{Digest, RelPath};
 use vzpkg_runtime::HelperCommand;
 use vzpkg_runtime::container::live::{self, LiveTarget, Manager, Moved, Process, Watch};
 use vzpkg_runtime::container::{
-    self, Config, ContainerPaths, Link, RelinkError, RelinkTools, StartSpec, UpperDir,
+    self, Config, ContainerPaths, Link, RelinkError, RelinkTools, RunState, StartSpec, UpperDir,
 };
 use vzpkg_runtime::oci::OciRuntime;
 
@@ -35,80 +35,122 @@ pub(crate) struct Live {
     pub(crate) bound: Vec<Process>,
     /// Services and processes that use files of the version before which the new one changed.
     pub(crate) old: BTreeSet<String>,
+    /// Why not every service that was stopped runs again, though the container has moved.
+    pub(crate) failed: Option<CommandError>,
 }
 
 /// A running container on its way.
 struct Journey<'a> {
     context: &'a Context,
-    store: &'a Store,
+    readings: &'a Readings<'a>,
     row: &'a ContainerRow,
     paths: &'a ContainerPaths,
     config: Config,
     runtime: &'a dyn OciRuntime,
     helper: HelperCommand,
     init: u32,
-    /// The verb of `ct` that was typed, or that does the same.
-    verb: &'static str,
+    /// Which way it goes.
+    direction: Direction<'a>,
+    /// The tree it goes to; none where that is not made yet.
+    to: Option<Digest>,
     /// Stopped by us.
     stopped: Vec<String>,
 }
 
-/// Moves a running container to the tree `to`; with `--dry-run` only judges. Services that tie it are stopped and
-/// started with `restart`; without it, they are what the refusal names.
+/// Moves a running container to the tree `to`, unless nothing would come of it; with `--dry-run` only judges. Services
+/// that tie it are stopped and started with `restart`; without it, they are what the refusal names.
 ///
 /// # Errors
-/// [`Kind::Unmet`] where the container is tied or cannot be merged.
+/// [`Kind::Unmet`] where the container is tied or cannot be merged. That services do not start again is in
+/// [`Live::failed`], for it has moved then.
 pub(crate) fn move_running(
     context: &Context,
-    store: &Store,
+    readings: &Readings<'_>,
     row: &ContainerRow,
     to: Digest,
     direction: Direction<'_>,
     (restart, init): (bool, u32),
     runtime: &dyn OciRuntime,
-) -> CommandResult<(MergeReport, Live)> {
-    let paths = containers::paths(context, store, &row.id);
+) -> CommandResult<Option<(MergeReport, Live)>> {
+    let paths = containers::paths(context, readings.store, &row.id);
     let config = Config::of(&paths)?;
     let mut journey = Journey {
         context,
-        store,
+        readings,
         row,
         paths: &paths,
         config,
         runtime,
         helper: containers::helper(),
         init,
-        verb: direction.verb(),
+        direction,
+        to: Some(to),
         stopped: Vec::new(),
     };
-    let moved = journey.go(to, direction, restart);
+    let moved = journey.go(to, restart);
     // Whatever came of it.
     let started = journey.start_again();
-    let moved = moved?;
-    started?;
+    let mut moved = moved?;
+    match &mut moved {
+        Some((_, live)) => live.failed = started.err(),
+        None => started?,
+    }
     Ok(moved)
 }
 
+/// Fails where a container that runs could go to no other version, whatever that has in it.
+///
+/// # Errors
+/// [`Kind::Unmet`] with what ties it.
+pub(crate) fn would_be_tied(
+    context: &Context,
+    readings: &Readings<'_>,
+    row: &ContainerRow,
+    restart: bool,
+    runtime: &dyn OciRuntime,
+) -> CommandResult {
+    let paths = containers::paths(context, readings.store, &row.id);
+    let now = container::state(&paths, runtime)?;
+    let (RunState::Running, Some(init)) = (now.state, now.pid) else {
+        return Ok(());
+    };
+    let journey = Journey {
+        context,
+        readings,
+        row,
+        paths: &paths,
+        config: Config::of(&paths)?,
+        runtime,
+        helper: containers::helper(),
+        init,
+        direction: Direction::Forward,
+        to: None,
+        stopped: Vec::new(),
+    };
+    let seen = live::census(&paths, init, &container::RelinkPlan::default())?;
+    journey.may_stop(&bound_of(&seen), restart)
+}
+
+/// Those that stand in the way.
+fn bound_of(seen: &[Process]) -> Vec<Process> {
+    seen.iter().filter(|one| one.is_bound()).cloned().collect()
+}
+
 impl Journey<'_> {
-    fn go(
-        &mut self,
-        to: Digest,
-        direction: Direction<'_>,
-        restart: bool,
-    ) -> CommandResult<(MergeReport, Live)> {
+    fn go(&mut self, to: Digest, restart: bool) -> CommandResult<Option<(MergeReport, Live)>> {
+        let (store, direction) = (self.readings.store, self.direction);
         let from = Link {
             tree: self.row.link,
             generation: self.row.generation,
         };
-        let (tier, lower) = containers::lower(self.context, self.store, &to)?;
+        let (tier, lower) = containers::lower(self.context, store, &to)?;
         let version = StartSpec {
             tier,
             lower,
             generation: from.generation + 1,
             shared: Some(containers::shared_mounts(self.context)),
         };
-        let readings = Readings::new(self.store);
-        let trees = readings.trees(&from.tree, &to)?;
+        let trees = self.readings.trees(&from.tree, &to)?;
         let differing: BTreeSet<RelPath> = diff(&trees.from, &trees.to)
             .into_iter()
             .map(|difference| difference.path)
@@ -120,25 +162,33 @@ impl Journey<'_> {
             let upper =
                 UpperDir::open(&self.paths.upper()).map_err(container::ContainerError::from)?;
             let watch = Watch::new(&upper, &judged).map_err(|error| self.unreadable(&error))?;
-            let merged = plan(&readings, self.row, self.paths, from, &trees, direction)?;
+            let merged = plan(self.readings, self.row, self.paths, from, &trees, direction)?;
             super::relink::no_obstacle(&self.row.id, &merged.report)?;
+            if direction.is_idle(&merged.plan) {
+                return Ok(None);
+            }
             let seen = live::census(self.paths, self.init, &merged.plan)?;
-            let bound: Vec<Process> = seen.iter().filter(|one| one.is_bound()).cloned().collect();
+            let bound = bound_of(&seen);
             if self.context.settings.dry_run {
-                return Ok((merged.report, self.foreseen(bound, &seen, &differing)));
+                self.may_stop(&bound, restart)?;
+                let foreseen = self.foreseen(bound, &seen, &differing);
+                return Ok(Some((merged.report, foreseen)));
             }
             if !bound.is_empty() {
                 self.stop_services(&bound, restart)?;
                 continue;
             }
-            let (objects, journal) = (StoreObjects(self.store), Journal(&self.store.db));
+            let (objects, journal) = (StoreObjects(store), Journal(&store.db));
             let tools = RelinkTools {
                 objects: &objects,
                 journal: &journal,
             };
             let target = self.target(&version);
             match live::relink_running(&target, from, to, &merged.plan, watch, &tools) {
-                Ok(moved) => return Ok((merged.report, self.outcome(&moved, &differing)?)),
+                Ok(moved) => {
+                    let live = self.outcome(&moved, &differing)?;
+                    return Ok(Some((merged.report, live)));
+                }
                 Err(RelinkError::Bound { processes, .. }) => {
                     self.stop_services(&processes, restart)?;
                 }
@@ -191,20 +241,24 @@ impl Journey<'_> {
         CommandError::message(Kind::Environment, what)
     }
 
-    /// Stops the services of tied processes; refused where one belongs to none, or without `restart`.
-    fn stop_services(&mut self, bound: &[Process], restart: bool) -> CommandResult {
-        let homeless: Vec<&Process> = bound
-            .iter()
-            .filter(|process| live::service_of(self.init, process).is_none())
-            .collect();
-        if !restart || !homeless.is_empty() {
-            let why = if restart {
-                "a process of no service is in the way"
-            } else {
-                "processes work in the version it stands on"
-            };
-            return Err(self.tied(bound, why));
+    /// Whether the services of tied processes may be stopped: refused where one belongs to none, or without `restart`.
+    fn may_stop(&self, bound: &[Process], restart: bool) -> CommandResult {
+        if bound.is_empty() {
+            return Ok(());
         }
+        if !restart {
+            return Err(self.tied(bound, "processes work in the version it stands on"));
+        }
+        let is_homeless = |process: &Process| live::service_of(self.init, process).is_none();
+        if bound.iter().any(is_homeless) {
+            return Err(self.tied(bound, "a process of no service is in the way"));
+        }
+        Ok(())
+    }
+
+    /// Stops the services of tied processes.
+    fn stop_services(&mut self, bound: &[Process], restart: bool) -> CommandResult {
+        self.may_stop(bound, restart)?;
         let services = self.services_of(bound);
         for service in &services {
             if !self.stopped.contains(service) {
@@ -241,7 +295,8 @@ impl Journey<'_> {
     fn tied(&self, bound: &[Process], why: &str) -> CommandError {
         let mut text = format!(
             "container `{}`: no {} while it runs: {why}",
-            self.row.id, self.verb
+            self.row.id,
+            self.direction.verb()
         );
         for process in bound {
             let bonds: Vec<String> = process.bonds.iter().map(ToString::to_string).collect();
@@ -259,10 +314,45 @@ impl Journey<'_> {
         let hint = if homeless {
             format!("end the processes of no service, or stop the container: vzpkg ct stop {id}")
         } else {
-            let verb = self.verb;
-            format!("restart these services with it: vzpkg ct {verb} --restart {id}")
+            format!("restart these services with it: {}", self.with_restart())
         };
         CommandError::message(Kind::Unmet, crate::output::clean(&text)).hint(hint)
+    }
+
+    /// The command that goes the same way and restarts services.
+    fn with_restart(&self) -> String {
+        let mut command = format!(
+            "vzpkg ct {} --restart {}",
+            self.direction.verb(),
+            self.row.id
+        );
+        match (self.direction, self.to) {
+            (Direction::Forward, Some(to)) => command.push_str(&self.unless_it_is_meant(&to)),
+            (Direction::Reset(paths), _) => {
+                for path in paths {
+                    let path = crate::output::quoted(&format!("/{path}"));
+                    command.push_str(&format!(" {path}"));
+                }
+            }
+            (Direction::Forward, None) | (Direction::Back, _) => {}
+        }
+        command
+    }
+
+    /// ` --to N`, unless the container goes there without it.
+    fn unless_it_is_meant(&self, to: &Digest) -> String {
+        let (db, row) = (&self.readings.store.db, self.row);
+        let head = db.head(&row.template).ok().flatten();
+        if row.follow == Follow::Head && head.is_some_and(|head| head.digest == *to) {
+            return String::new();
+        }
+        let versions = db.versions_with(to).unwrap_or_default();
+        let names = versions.into_iter().map(|version| version.name);
+        names
+            .filter(|name| name.template == row.template)
+            .map(|name| format!(" --to {}", name.number))
+            .next_back()
+            .unwrap_or_default()
     }
 
     /// What a plan says.
@@ -288,6 +378,7 @@ impl Journey<'_> {
             restarted: self.stopped.clone(),
             bound: Vec::new(),
             old: self.old(&seen, differing),
+            failed: None,
         })
     }
 

@@ -5,22 +5,21 @@
 //! made by a build: then the versions that have it are built again, oldest first, and must come out with the digest they
 //! had; nothing new is published. A version's record and the database have no second copy and are not repaired here.
 
-use super::{build_version, containers, node, refresh_index};
+use super::build_version::{self, Builder, Order};
+use super::{node, refresh_index};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::Tone;
 use crate::output::progress::Progress;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use vzpkg_cache::build::{self, BuildRequest};
+use std::rc::Rc;
+use std::sync::Arc;
 use vzpkg_cache::import::{self, Fetched};
 use vzpkg_cache::store::{Finding, Store, VersionRecord};
 use vzpkg_metadata::template::{Template, TemplateArea};
 use vzpkg_metadata::transaction::PackageRef;
 use vzpkg_metadata::{Digest, Family, TemplateName};
 use vzpkg_repo_client::{Client, Repository, Wanted};
-use vzpkg_runtime::rootfs;
 
 /// A repair that is under way.
 pub(crate) struct Repair<'a> {
@@ -28,7 +27,7 @@ pub(crate) struct Repair<'a> {
     store: &'a Store,
     area: &'a TemplateArea,
     progress: Arc<Progress>,
-    client: Client,
+    client: Rc<Client>,
     /// Of each template, read once if something must be fetched.
     repositories: BTreeMap<TemplateName, Vec<Repository>>,
     /// Every version, oldest first.
@@ -53,7 +52,7 @@ impl<'a> Repair<'a> {
         }
         records.sort_by_key(|record| (record.created, record.number));
         let progress = Arc::new(Progress::new(&context.settings, context.printer));
-        let client = refresh_index::client(context, &progress);
+        let client = Rc::new(refresh_index::client(context, &progress));
         Ok(Self {
             context,
             store,
@@ -133,8 +132,8 @@ impl<'a> Repair<'a> {
             let text = format!("no version says where package {sha256} came from");
             CommandError::message(Kind::Unmet, text).hint("vzpkg gc removes what nothing uses")
         })?;
-        let paths = self.files(&template, family, std::slice::from_ref(&package))?;
-        for path in paths {
+        let wanted = self.wanted(&template, family, &package)?;
+        for path in self.client.fetch(&[wanted])? {
             let package = package.clone();
             import::import_again(self.store, family, &Fetched { package, path })?;
         }
@@ -154,21 +153,7 @@ impl<'a> Repair<'a> {
             Some(base) => Some(self.store.versions.read(&record.template, base)?),
             None => None,
         };
-        // With a base, and for rpm, the package manager itself is handed the files.
-        let all = base.is_some() || record.lock.family == Family::Rpm;
-        let packages: Vec<PackageRef> = record
-            .transaction
-            .incoming()
-            .map(|step| step.package.clone())
-            .filter(|package| all || !self.store.layout.manifest(&package.sha256).exists())
-            .collect();
-        let paths = self.files(&record.template, record.lock.family, &packages)?;
-        let arrivals: Vec<Fetched> = packages
-            .into_iter()
-            .zip(paths)
-            .map(|(package, path)| Fetched { package, path })
-            .collect();
-        let found = self.build_tree(record, &template, base.as_ref(), arrivals)?;
+        let found = self.build_tree(record, &template, base.as_ref())?;
         if found != record.digest {
             let text = format!(
                 "`{}` was built again, but came out as tree {} instead of {}",
@@ -183,62 +168,54 @@ impl<'a> Repair<'a> {
         Ok(format!("{}, built again from its lock", record.name()))
     }
 
+    /// The tree that the lock of `record` makes now.
     fn build_tree(
-        &self,
+        &mut self,
         record: &VersionRecord,
         template: &Template,
         base: Option<&VersionRecord>,
-        arrivals: Vec<Fetched>,
     ) -> CommandResult<Digest> {
-        let helper = containers::helper();
-        let request = BuildRequest {
-            store: self.store,
+        let order = Order {
             template,
-            applications: &[],
-            name: &template.name,
+            repositories: &[],
             base: base.map(|base| base.as_base()),
             parent: record.parent,
             transaction: &record.transaction,
             epoch: record.lock.epoch,
             ids: &record.lock.ids,
-            helper: &helper,
-            tier: rootfs::probe(&self.store.layout.store())?.best(),
             threads: self.context.settings.threads(),
-            timeout: self.context.settings.script_timeout,
-            who: &record.who,
             why: &record.why,
-            now: record.created,
-            reporter: &*self.progress,
-            cancel: &self.context.interrupted,
         };
-        let (sender, receiver) = mpsc::channel();
-        for fetched in arrivals {
-            // The receiver is on this stack.
-            drop(sender.send(fetched));
-        }
-        drop(sender);
-        let built = build::build_tree(&request, receiver);
-        self.progress.end_stage();
-        Ok(built?.digest)
+        let (client, progress) = (Rc::clone(&self.client), Arc::clone(&self.progress));
+        let store = self.store;
+        let builder = Builder {
+            context: self.context,
+            store,
+            client: &client,
+            progress: &progress,
+        };
+        let family = record.lock.family;
+        let made = builder.tree_from(&order, &mut |files| {
+            build_version::coming(store, &record.transaction, files)
+                .map(|package| self.wanted(&record.template, family, package))
+                .collect()
+        })?;
+        Ok(made.digest)
     }
 
-    /// The files of packages: those that are here and right, the others from the repositories that have their hash.
-    fn files(
+    /// The file of a package: the one that is here and right, else from a repository that has its hash.
+    fn wanted(
         &mut self,
         template: &TemplateName,
         family: Family,
-        packages: &[PackageRef],
-    ) -> CommandResult<Vec<PathBuf>> {
-        let mut wanted = Vec::new();
-        for package in packages {
-            let here = build_version::package_file(self.store, family, &package.sha256);
-            wanted.push(if is_right(&here, package) {
-                from(family, package.clone(), None)
-            } else {
-                self.offered(template, family, package)?
-            });
+        package: &PackageRef,
+    ) -> CommandResult<Wanted> {
+        let here = build_version::package_file(self.store, family, &package.sha256);
+        if is_right(&here, package) {
+            Ok(from(family, package.clone(), None))
+        } else {
+            self.offered(template, family, package)
         }
-        Ok(self.client.fetch(&wanted)?)
     }
 
     /// Where a package can be had now: wherever its hash is.
@@ -271,7 +248,8 @@ impl<'a> Repair<'a> {
     }
 }
 
-fn from(family: Family, package: PackageRef, repository: Option<&Repository>) -> Wanted {
+/// A package file that this repository has; one that is here already without any.
+pub(crate) fn from(family: Family, package: PackageRef, repository: Option<&Repository>) -> Wanted {
     Wanted {
         package,
         family,
@@ -281,7 +259,7 @@ fn from(family: Family, package: PackageRef, repository: Option<&Repository>) ->
 }
 
 /// Whether the file of a package is here with the bytes of its hash.
-fn is_right(path: &std::path::Path, package: &PackageRef) -> bool {
+pub(crate) fn is_right(path: &std::path::Path, package: &PackageRef) -> bool {
     let mut hasher = vzpkg_metadata::digest::Hasher::new();
     let copied =
         std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));

@@ -5,6 +5,7 @@ use super::plan;
 use crate::error::{CommandError, CommandResult, Kind};
 use std::collections::BTreeMap;
 use vzpkg_cache::store::Store;
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::{Change, Lock, LockedPackage};
 use vzpkg_metadata::template::Template;
@@ -82,6 +83,7 @@ impl<'a> Sources<'a> {
             priority: plan::DEFAULT_PRIORITY,
             excludes: Vec::new(),
             hotfixes: false,
+            automatic: Automatic::Always,
         });
         views
     }

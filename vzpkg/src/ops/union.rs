@@ -3,6 +3,7 @@
 
 use vzpkg_cache::merge::UnionPackage;
 use vzpkg_metadata::apt::control::{self, PackageFile};
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder};
 use vzpkg_metadata::{Arch, Digest, Family};
 use vzpkg_resolver::{Repository, Request, Solve, resolve};
@@ -36,6 +37,7 @@ pub(crate) fn check(arch: &Arch, packages: &[UnionPackage]) -> Result<(), String
         priority: 99,
         excludes: Vec::new(),
         hotfixes: false,
+        automatic: Automatic::Always,
     };
     let request = Request {
         install,

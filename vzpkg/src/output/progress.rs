@@ -2,12 +2,13 @@
 //!
 //! Implements the reporter traits of the libraries. They call from several threads.
 
+use super::count::counted;
 use super::printer::{Printer, Tone, clean};
 use super::time::duration;
 use crate::settings::Settings;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -57,9 +58,7 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let events = settings.progress_fd.and_then(|fd| {
-            let opened = OpenOptions::new()
-                .write(true)
-                .open(format!("/proc/self/fd/{fd}"));
+            let opened = open_events(fd);
             opened
                 .inspect_err(|error| {
                     printer.warning(format_args!(
@@ -143,8 +142,8 @@ impl Progress {
         if let Some(events) = &self.events
             && let Ok(mut file) = events.lock()
         {
-            // A reader that went away does not stop the work.
-            drop(writeln!(file, "{event}"));
+            // A reader that went away does not stop the work. In one piece: others may write there.
+            drop(file.write_all(format!("{event}\n").as_bytes()));
         }
     }
 
@@ -155,6 +154,13 @@ impl Progress {
             change(batch);
         }
     }
+}
+
+/// The descriptor that events go to, opened anew: it stays its owner's. At its end, for one command has several of these,
+/// and in a file each would begin where the first one did.
+fn open_events(fd: i32) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{fd}");
+    OpenOptions::new().append(true).open(path)
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -179,7 +185,7 @@ impl FetchReporter for Progress {
             self.printer.status(
                 Tone::Plain,
                 "Downloading",
-                format_args!("{files} packages ({bytes})"),
+                format_args!("{} ({bytes})", counted(files, "package")),
             );
         }
         self.event(&serde_json::json!({ "event": "download", "files": files, "bytes": bytes }));
@@ -219,14 +225,21 @@ impl FetchReporter for Progress {
     fn finished(&self) {
         let batch = self.fetch.lock().ok().and_then(|mut batch| batch.take());
         if let Some(batch) = batch {
+            // Asked before it is finished, which moves it to its end whatever came.
+            let bytes = ByteSize(batch.bar.position());
             batch.bar.finish_and_clear();
-            let (files, bytes) = (batch.done, ByteSize(batch.bar.position()));
+            if batch.done == 0 && bytes.0 == 0 {
+                return;
+            }
+            let files = counted(batch.done, "package");
             let time = duration(batch.started.elapsed());
-            self.status(
-                Tone::Good,
-                "Downloaded",
-                format_args!("{files} packages, {bytes} in {time}"),
-            );
+            let what = format_args!("{files}, {bytes} in {time}");
+            let tone = if batch.done == batch.files {
+                Tone::Good
+            } else {
+                Tone::Warning
+            };
+            self.status(tone, "Downloaded", what);
         }
     }
 
@@ -254,8 +267,9 @@ impl FetchReporter for Progress {
         };
         self.bars.suspend(|| {
             self.printer.detail(format_args!(
-                "{:>12} {repository}: {packages} packages, {how}",
-                "Repository"
+                "{:>12} {repository}: {}, {how}",
+                "Repository",
+                counted(packages, "package")
             ));
         });
         self.event(&serde_json::json!({ "event": "repository-end", "id": repository, "packages": packages, "state": how }));
@@ -313,5 +327,26 @@ impl BuildReporter for Progress {
             self.advance(0, line);
             tracing::debug!(target: "script", "{}", clean(line));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd as _;
+
+    #[test]
+    fn the_events_of_one_command_follow_each_other_in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events");
+        let file = File::create(&path).unwrap();
+        let mut open = [0, 1].map(|_| open_events(file.as_raw_fd()).unwrap());
+        for (which, line) in [(0, "one"), (1, "two"), (0, "three")] {
+            open[which]
+                .write_all(format!("{line}\n").as_bytes())
+                .unwrap();
+        }
+        let events = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(events, "one\ntwo\nthree\n");
     }
 }

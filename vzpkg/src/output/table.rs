@@ -40,7 +40,7 @@ impl Table {
             self.rows
                 .iter()
                 .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
+                .map(|cell| shown_width(cell))
                 .max()
         };
         let widths: Vec<usize> = (0..columns)
@@ -50,7 +50,7 @@ impl Table {
         for row in &self.rows {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {
-                let pad = widths[column].saturating_sub(cell.chars().count());
+                let pad = widths[column].saturating_sub(shown_width(cell));
                 let (before, after) = if self.right.contains(&column) {
                     (pad, 0)
                 } else {
@@ -69,9 +69,33 @@ impl Table {
     }
 }
 
+/// How many columns a cell takes. The escapes that colour it (`ESC [ … m`) take none.
+fn shown_width(cell: &str) -> usize {
+    let mut in_escape = false;
+    let takes_room = |c: &char| {
+        let hidden = in_escape || *c == '\u{1b}';
+        in_escape = hidden && *c != 'm';
+        !hidden
+    };
+    cell.chars().filter(takes_room).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_take_no_room() {
+        let table = |word: &str| {
+            let mut table = Table::with_header(["NAME", "STATE", "PID"]).right(1);
+            table.row(["a".into(), word.into(), "7".into()]);
+            table.row(["b".into(), "stopped".into(), String::new()]);
+            table.row([word.into(), String::new(), "7".into()]);
+            table.render()
+        };
+        let painted = "\u{1b}[1;32mrunning\u{1b}[0m";
+        assert_eq!(table(painted).replace(painted, "running"), table("running"));
+    }
 
     #[test]
     fn columns_align_and_lines_have_no_trailing_blanks() {

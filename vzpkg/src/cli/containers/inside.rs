@@ -11,15 +11,21 @@ pub struct CtExec {
     /// Set an environment variable: NAME=VALUE
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
-    /// Run as this user id or UID:GID
+    /// Run as this user of the container: NAME, UID, NAME:GROUP or UID:GID
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
     /// Working directory inside
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
-    /// Use a terminal
+    /// Use a terminal, which it does by itself where there is one
     #[arg(short, long)]
     pub tty: bool,
+    /// Pass the standard input on, which it always does
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Not done: a command is waited for
+    #[arg(short, long, hide = true)]
+    pub detach: bool,
     /// The command and its arguments
     #[arg(
         value_name = "COMMAND",
@@ -64,8 +70,8 @@ pub struct CtTop {
 
 // `ct logs`
 //
-// The journal of a running container that has systemd; of any other what its process 1 has printed since its last
-// start, also after it was stopped.
+// The journal of a container that has systemd; of any other what its process 1 has printed since its last start. Both
+// also after it was stopped.
 #[derive(Debug, Args)]
 pub struct CtLogs {
     /// The container

@@ -8,12 +8,21 @@ pub struct CtRelink {
     /// Containers
     #[arg(value_name = "CT", required = true)]
     pub names: Vec<String>,
-    /// The version: N, @N, :TAG or @sha256:DIGITS; by default the head of its template
+    /// The version: N, @N, :TAG or @sha256:DIGITS; by default the head of its template, unless it is pinned
     #[arg(long, value_name = "VERSION")]
     pub to: Option<String>,
+    /// Let it follow its template from now on, also if it was pinned to a version
+    #[arg(long, conflicts_with = "pin")]
+    pub follow: bool,
+    /// Pin it to the version it is on, or with --to goes to: it is moved only to versions that are named, or back
+    #[arg(long)]
+    pub pin: bool,
     /// Stop the services that are tied to the version, and start them on the new one
     #[arg(long)]
     pub restart: bool,
+    /// Let its own package manager install the packages of the version; it must run, and stays on the version it is on
+    #[arg(long, conflicts_with_all = ["follow", "pin", "restart"])]
+    pub in_place: bool,
 }
 
 // `ct rollback`

@@ -33,6 +33,7 @@ pub enum ContainerCommand {
     /// Show what a container's process 1 printed, or its journal
     Logs(CtLogs),
     /// List containers
+    #[command(alias = "ps")]
     List(CtList),
     /// Show one container
     Info(CtInfo),
@@ -53,5 +54,7 @@ pub enum ContainerCommand {
     /// Move a container back to the version before, while it runs or stopped
     Rollback(CtRollback),
     /// Remove containers with their private changes
+    // Words of other tools; the nearest verb by its letters would be `reset`, which is another thing.
+    #[command(aliases = ["rm", "delete", "remove"])]
     Destroy(CtDestroy),
 }

@@ -23,7 +23,7 @@ pub enum Net {
 }
 
 // Options that limit a container.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct LimitOptions {
     /// Memory: 512M, 2G, or max for no limit
     #[arg(short, long, value_name = "SIZE")]
@@ -43,7 +43,7 @@ pub struct LimitOptions {
 }
 
 // Options about what a container sees of the node.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SurroundingOptions {
     /// Set a variable for process 1 and everything run in the container: NAME=VALUE
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -79,4 +79,21 @@ pub struct CtSet {
     /// Show what is mounted at this path no longer
     #[arg(long, value_name = "TARGET")]
     pub unmount: Vec<String>,
+}
+
+impl CtSet {
+    /// Whether nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            name: _,
+            limits,
+            surroundings,
+            unset_env,
+            unmount,
+        } = self;
+        *limits == LimitOptions::default()
+            && *surroundings == SurroundingOptions::default()
+            && unset_env.is_empty()
+            && unmount.is_empty()
+    }
 }

@@ -6,8 +6,8 @@ use crate::cli::CtCommit;
 use crate::error::CommandResult;
 use crate::ops::commit::{self, Outcome};
 use crate::ops::{containers, node};
-use crate::output::Tone;
 use crate::output::table::Table;
+use crate::output::{Tone, counted};
 use std::collections::BTreeMap;
 use vzpkg_cache::changes::Class;
 use vzpkg_cache::store::Published;
@@ -47,10 +47,10 @@ pub(super) fn run(context: &Context, arguments: &CtCommit) -> CommandResult {
     context.printer.status(Tone::Good, "Committed", what);
     if let Some(first) = record.lock.installed.first() {
         let note = format!(
-            "{:>12} it has {} packages of which no file is known here ({}, …): it is updated inside a container and \
+            "{:>12} it has {} of which no file is known here ({}, …): it is updated inside a container and \
              committed again",
             "",
-            record.lock.installed.len(),
+            counted(record.lock.installed.len(), "package"),
             first.name
         );
         context.printer.note(note);
@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, arguments: &CtCommit) -> CommandResult {
 
 /// `12 changes; left out: 3 state, 1 log`
 fn counts(outcome: &Outcome) -> String {
-    let mut text = format!("{} changes", outcome.taken.len());
+    let mut text = counted(outcome.taken.len(), "change");
     let mut left: BTreeMap<Class, usize> = BTreeMap::new();
     for change in &outcome.left {
         *left.entry(change.class).or_default() += 1;

@@ -52,6 +52,14 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
         "Created",
         format_args!("{id} on {}", version.name),
     );
+    // It is there whatever comes of its start.
+    let force = if matches!(started, Some(Ok(_))) {
+        "--force "
+    } else {
+        ""
+    };
+    let undo = format_args!("vzpkg ct destroy {force}{id}");
+    context.printer.undo(undo);
     match started {
         Some(pid) => {
             let text = format!("{id}, init is pid {}", pid?);
@@ -61,7 +69,6 @@ pub(super) fn run(context: &Context, arguments: &CtCreate) -> CommandResult {
             .printer
             .note(format_args!("   start it: vzpkg ct start {id}")),
     }
-    context.printer.undo(format_args!("vzpkg ct destroy {id}"));
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &CtDestroy) -> CommandResult {
             "Remove container `{}` with all its private changes?",
             row.id
         );
-        if !arguments.force && !super::confirmed(context, &question) {
+        if !arguments.force && !super::confirmed(context, &question)? {
             return Err(CommandError::message(
                 Kind::Unmet,
                 format!("container `{}` stays", row.id),

@@ -4,22 +4,24 @@ use super::Context;
 use crate::cli::CtDiff;
 use crate::error::CommandResult;
 use crate::ops::{containers, node};
-use crate::output::clean;
 use crate::output::table::Table;
+use crate::output::{clean, counted};
 use vzpkg_cache::changes::{Change, PrivateChange};
 use vzpkg_cache::tree::diff::Aspect;
 use vzpkg_metadata::{ByteSize, RelPath};
 
 pub(super) fn run(context: &Context, arguments: &CtDiff) -> CommandResult {
+    node::require_root_to_look()?;
     let store = node::existing_store(context)?;
     let row = containers::row(&store, &arguments.name)?;
     let paths = containers::inner_paths(&arguments.paths)?;
-    let mut found = containers::changes(context, &store, &row)?;
-    found.retain(|change| {
-        let asked = |path: &RelPath| change.path.is_within(path);
+    let all = containers::changes(context, &store, &row)?;
+    let asked = |change: &&PrivateChange| {
+        let within = |path: &RelPath| change.path.is_within(path);
         (arguments.all || change.change != Change::Same)
-            && (paths.is_empty() || paths.iter().any(asked))
-    });
+            && (paths.is_empty() || paths.iter().any(within))
+    };
+    let found: Vec<PrivateChange> = all.iter().filter(asked).cloned().collect();
     if context.printer.is_json() {
         let list: Vec<_> = found.iter().map(document).collect();
         let document = serde_json::json!({ "container": row.id, "changes": list });
@@ -35,19 +37,41 @@ pub(super) fn run(context: &Context, arguments: &CtDiff) -> CommandResult {
             what(change),
         ]);
     }
+    for path in &paths {
+        say_if_nothing(context, path, &all, &found);
+    }
     if found.is_empty() {
-        context
-            .printer
-            .note(format_args!("{} has changed nothing", row.id));
+        if paths.is_empty() {
+            let what = format_args!("{} has changed nothing", row.id);
+            context.printer.note(what);
+        }
         return Ok(());
     }
     context.printer.result(table.render());
     let bytes: ByteSize = found.iter().map(|change| ByteSize(change.size)).sum();
-    let count = found.len();
-    context
-        .printer
-        .note(format_args!("{count} private changes, {bytes}"));
+    let count = counted(found.len(), "private change");
+    context.printer.note(format_args!("{count}, {bytes}"));
     Ok(())
+}
+
+/// Says of a path that was asked for that it shows nothing, and why.
+fn say_if_nothing(
+    context: &Context,
+    path: &RelPath,
+    all: &[PrivateChange],
+    shown: &[PrivateChange],
+) {
+    let within = |change: &PrivateChange| change.path.is_within(path);
+    if shown.iter().any(within) {
+        return;
+    }
+    let how = if all.iter().any(within) {
+        "other than the version's (--all shows the copies)"
+    } else {
+        "private"
+    };
+    let what = clean(&format!("nothing at or below `/{path}` is {how}"));
+    context.printer.note(what);
 }
 
 pub(super) const fn letter(change: &Change) -> &'static str {

@@ -11,8 +11,14 @@ use vzpkg_cache::store::{ContainerRow, Follow, Store};
 use vzpkg_runtime::container::{ContainerState, RunState};
 
 pub(super) fn run(context: &Context, arguments: &CtList) -> CommandResult {
-    let Some(store) = node::store_for_reading(context)? else {
-        return Ok(());
+    let store = match node::store_for_reading(context)? {
+        Some(store) => store,
+        None if arguments.names.is_empty() => {
+            print(context, &[], &Table::default());
+            return Ok(());
+        }
+        // Whoever is named is not there.
+        None => return node::existing_store(context).map(drop),
     };
     let mut rows = store.db.containers()?;
     if !arguments.names.is_empty() {
@@ -38,19 +44,11 @@ pub(super) fn run(context: &Context, arguments: &CtList) -> CommandResult {
         let name = versions.entry(key);
         name.or_insert_with(|| version(&store, row)).clone()
     };
-    if context.printer.is_json() {
-        let list: Vec<_> = rows
-            .iter()
-            .map(|row| document(row, &version(row), state(row).as_ref()))
-            .collect();
-        context
-            .printer
-            .json("containers", serde_json::json!({ "containers": list }));
-        return Ok(());
-    }
+    let mut documents = Vec::new();
     let mut table = Table::with_header(["CONTAINER", "STATE", "PID", "VERSION", "LINK"]).right(2);
     for row in &rows {
-        let state = state(row);
+        let (state, version) = (state(row), version(row));
+        documents.push(document(row, &version, state.as_ref()));
         let pid = state
             .as_ref()
             .and_then(|state| state.pid)
@@ -65,18 +63,25 @@ pub(super) fn run(context: &Context, arguments: &CtList) -> CommandResult {
             row.id.to_string(),
             shown,
             pid,
-            version(row),
+            version,
             follow(row).to_owned(),
         ]);
     }
-    if rows.is_empty() {
+    print(context, &documents, &table);
+    Ok(())
+}
+
+fn print(context: &Context, documents: &[serde_json::Value], table: &Table) {
+    if context.printer.is_json() {
+        let list = serde_json::json!({ "containers": documents });
+        context.printer.json("containers", list);
+    } else if table.is_empty() {
         context
             .printer
             .note("no containers; create one: vzpkg ct create NAME --template TEMPLATE");
     } else {
         context.printer.result(table.render());
     }
-    Ok(())
 }
 
 /// The word for a state; `unknown` for callers who may not ask.

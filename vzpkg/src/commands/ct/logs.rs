@@ -1,13 +1,14 @@
-//! `vzpkg ct logs CT`: the journal of a running container that has systemd, else what its process 1 printed.
+//! `vzpkg ct logs CT`: the journal of a container that has systemd, else what its process 1 printed.
 
-use super::Context;
+use super::{Context, stored_journal};
 use crate::cli::CtLogs;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::interrupt;
 use crate::ops::{containers, node};
-use crate::output::clean;
+use crate::output::{Printer, clean};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -26,6 +27,7 @@ const DOCUMENT_LINES: usize = 10_000;
 const LINE_BYTES: u64 = 1 << 20;
 
 pub(super) fn run(context: &Context, arguments: &CtLogs) -> CommandResult {
+    node::require_root_to_look()?;
     let store = node::existing_store(context)?;
     let row = containers::row(&store, &arguments.name)?;
     let paths = containers::paths(context, &store, &row.id);
@@ -37,6 +39,13 @@ pub(super) fn run(context: &Context, arguments: &CtLogs) -> CommandResult {
     }
     if !arguments.console && has_journal(&paths, &runtime)? {
         return journal(context, arguments, &paths, &runtime);
+    }
+    if !arguments.console
+        && !context.printer.is_json()
+        && container::state(&paths, &runtime)?.state == RunState::Stopped
+        && stored_journal::print(context, arguments, &paths)?
+    {
+        return Ok(());
     }
     let path = paths.console();
     let mut console = Console::open(&path)?;
@@ -50,10 +59,10 @@ pub(super) fn run(context: &Context, arguments: &CtLogs) -> CommandResult {
     }
     if let Some(lines) = arguments.tail {
         for line in console.tail(lines)? {
-            print(&line);
+            print(context.printer, &line);
         }
     }
-    if !console.print()? {
+    if !console.print(context.printer)? {
         return Ok(());
     }
     if arguments.follow {
@@ -98,7 +107,12 @@ fn journal(
         argv,
         ..ExecSpec::default()
     };
-    match container::exec(paths, &config, &spec, runtime)? {
+    interrupt::pass_on();
+    node::check_interrupt(context)?;
+    let ended = container::exec(paths, &config, &spec, runtime);
+    // What ends this command ends journalctl as well.
+    node::check_interrupt(context)?;
+    match ended? {
         0 => Ok(()),
         code => {
             let text = format!("journalctl in container `{}` ended with {code}", paths.id);
@@ -139,9 +153,9 @@ impl<'a> Console<'a> {
     }
 
     /// Prints what there is to be read now; `false` where nobody reads any more.
-    fn print(&mut self) -> CommandResult<bool> {
+    fn print(&mut self, printer: Printer) -> CommandResult<bool> {
         while let Some(line) = self.line()? {
-            if !print(&line) {
+            if !print(printer, &line) {
                 return Ok(false);
             }
         }
@@ -184,7 +198,7 @@ fn follow(
         node::check_interrupt(context)?;
         // Asked before what it printed is read, so that its last words are.
         let runs = container::state(paths, runtime)?.state != RunState::Stopped;
-        if !console.print()? {
+        if !console.print(context.printer)? {
             return Ok(());
         }
         if console.is_another() {
@@ -198,13 +212,8 @@ fn follow(
 }
 
 /// Writes to stdout; `false` where nobody reads any more.
-fn print(line: &[u8]) -> bool {
-    let mut stdout = io::stdout().lock();
-    let text = clean(&String::from_utf8_lossy(line));
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .is_ok()
+fn print(printer: Printer, line: &[u8]) -> bool {
+    printer.piece(&clean(&String::from_utf8_lossy(line)))
 }
 
 fn text(line: &[u8]) -> String {

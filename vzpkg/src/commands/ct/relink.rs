@@ -1,33 +1,72 @@
 //! `vzpkg ct relink CT…` and `vzpkg ct rollback CT`: containers to another version and back, running or stopped.
 
-use super::Context;
+use super::{Context, pin};
 use crate::cli::{CtRelink, CtRollback};
 use crate::commands::for_each;
 use crate::error::CommandResult;
-use crate::ops::relink::{self, Destination, Moved};
+use crate::ops::relink::{self, Between, Destination, Moved};
 use crate::ops::relink_live::Live;
 use crate::ops::{containers, names, node};
 use crate::output::{Tone, clean};
-use vzpkg_cache::store::{ContainerRow, Store, VersionRow};
-use vzpkg_metadata::{ContainerId, VersionName};
+use vzpkg_cache::store::{ContainerRow, Follow, Store, VersionRow};
+use vzpkg_metadata::{ContainerId, Digest, VersionName};
 use vzpkg_runtime::oci::OciRuntime;
 
 pub(super) fn run(context: &Context, arguments: &CtRelink) -> CommandResult {
     let store = node::store_for_writing(context)?;
     let area = node::templates(context)?;
     let runtime = containers::runtime(context)?;
+    let (restart, follow) = (arguments.restart, wanted(arguments));
     for_each(context, &arguments.names, |name| {
         let row = containers::row(&store, name)?;
-        let target = match &arguments.to {
-            Some(text) => names::version_of(&store, &area, &row.template, text)?,
-            None => names::head(&store, &row.template)?,
-        };
-        relink_one(context, &store, &row, &target, arguments.restart, &runtime)
+        match (&arguments.to, follow) {
+            (Some(text), _) => {
+                let target = names::version_of(&store, &area, &row.template, text)?;
+                relink_one(context, &store, &row, &target, restart, &runtime)?;
+            }
+            (None, Some(Follow::Head)) => {
+                let head = names::head(&store, &row.template)?;
+                relink_one(context, &store, &row, &head, restart, &runtime)?;
+            }
+            // It stays where it is.
+            (None, Some(Follow::Pinned)) if row.follow == Follow::Head => {}
+            (None, Some(Follow::Pinned) | None) => {
+                to_head(context, &store, &row, restart, &runtime)?;
+            }
+        }
+        follow.map_or(Ok(()), |follow| pin::mark(context, &store, &row.id, follow))
     })
 }
 
+/// Whether it is to follow or to stay from now on, if that is asked for.
+fn wanted(arguments: &CtRelink) -> Option<Follow> {
+    match (arguments.follow, arguments.pin) {
+        (true, _) => Some(Follow::Head),
+        (_, true) => Some(Follow::Pinned),
+        _ => None,
+    }
+}
+
+/// Moves one container to the head of its template, unless it is pinned to a version.
+///
+/// # Errors
+/// As [`relink::move_container`].
+pub(in crate::commands) fn to_head(
+    context: &Context,
+    store: &Store,
+    row: &ContainerRow,
+    restart: bool,
+    runtime: &dyn OciRuntime,
+) -> CommandResult {
+    if row.follow == Follow::Pinned {
+        return pin::stays(context, store, &row.id);
+    }
+    let head = names::head(store, &row.template)?;
+    relink_one(context, store, row, &head, restart, runtime)
+}
+
 /// Moves one container forward and prints what the merge decided.
-pub(in crate::commands) fn relink_one(
+fn relink_one(
     context: &Context,
     store: &Store,
     row: &ContainerRow,
@@ -35,6 +74,9 @@ pub(in crate::commands) fn relink_one(
     restart: bool,
     runtime: &dyn OciRuntime,
 ) -> CommandResult {
+    if would_finish(context, store, &row.id)? {
+        return Ok(());
+    }
     let there = Destination::Tree(target.digest);
     let moved = relink::move_container(context, store, &row.id, there, restart, runtime)?;
     let Some(moved) = moved else {
@@ -48,7 +90,7 @@ pub(in crate::commands) fn relink_one(
             .printer
             .undo(format_args!("vzpkg ct rollback {}", row.id));
     }
-    Ok(())
+    moved.outcome()
 }
 
 pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -> CommandResult {
@@ -60,16 +102,16 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
         let target = names::version_of(&store, &area, &row.template, text)?;
         return relink_one(context, &store, &row, &target, arguments.restart, &runtime);
     }
+    if would_finish(context, &store, &row.id)? {
+        return Ok(());
+    }
     let (before, restart) = (Destination::Before, arguments.restart);
     let moved = relink::move_container(context, &store, &row.id, before, restart, &runtime)?;
     let Some(moved) = moved else {
         return Ok(());
     };
-    let name = store
-        .db
-        .versions_with(&moved.to)?
-        .first()
-        .map_or_else(|| moved.to.short(), |row| row.name.to_string());
+    let to = own_version(&store, &row, &moved.to)?;
+    let name = to.map_or_else(|| moved.to.short(), |name| name.to_string());
     let verb = if context.settings.dry_run {
         "Would move"
     } else {
@@ -81,15 +123,59 @@ pub(in crate::commands) fn rollback(context: &Context, arguments: &CtRollback) -
         format_args!("{} to {name}{}", row.id, pause(&moved)),
     );
     report(context, &moved);
-    let left = store.db.versions_with(&moved.from)?.into_iter();
-    let left = left
-        .map(|version| version.name)
-        .find(|name| name.template == row.template);
-    if let (Some(left), false) = (left, context.settings.dry_run) {
-        let undo = format_args!("vzpkg ct relink {} --to {}", row.id, left.number);
-        context.printer.undo(undo);
+    if !context.settings.dry_run {
+        // What came back from a reset is on the version that it was on: only the same way leads there again.
+        let left = own_version(&store, &row, &moved.from)?.filter(|_| moved.from != moved.to);
+        context.printer.undo(left.map_or_else(
+            || format!("vzpkg ct rollback {}", row.id),
+            |left| format!("vzpkg ct relink {} --to {}", row.id, left.number),
+        ));
     }
-    Ok(())
+    moved.outcome()
+}
+
+/// The version of the container's own template that has this tree; another template may have the same.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn own_version(
+    store: &Store,
+    row: &ContainerRow,
+    tree: &Digest,
+) -> CommandResult<Option<VersionName>> {
+    let versions = store.db.versions_with(tree)?.into_iter();
+    let mut names = versions.map(|version| version.name);
+    Ok(names.find(|name| name.template == row.template))
+}
+
+/// Whether this is a dry run and the container is between two versions or names: all that can be said is what comes first.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn would_finish(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+) -> CommandResult<bool> {
+    if !context.settings.dry_run {
+        return Ok(false);
+    }
+    let Some(Between { holder }) = relink::between(store, id)? else {
+        return Ok(false);
+    };
+    let (verb, what) = match holder {
+        Some(holder) => (
+            "Would await",
+            format!("what moves or renames {id} ({holder})"),
+        ),
+        None => (
+            "Would finish",
+            format!("an interrupted move or renaming of {id} first"),
+        ),
+    };
+    let what = format_args!("{what}; where it goes from there is known then");
+    context.printer.status(Tone::Plain, verb, what);
+    Ok(true)
 }
 
 /// What became of one container that was moved to a version, or would become.

@@ -37,11 +37,20 @@ pub(super) fn clone(context: &Context, arguments: &CtClone) -> CommandResult {
         return Ok(());
     }
     context.printer.status(Tone::Good, "Copied", what);
-    if arguments.start {
-        let pid = containers::start(context, &store, &new, &runtime, |_| Ok(()))?;
-        let what = format_args!("{new}, init is pid {pid}");
+    // It is there whatever comes of its start.
+    let started = arguments
+        .start
+        .then(|| containers::start(context, &store, &new, &runtime, |_| Ok(())));
+    let force = if matches!(started, Some(Ok(_))) {
+        "--force "
+    } else {
+        ""
+    };
+    let undo = format_args!("vzpkg ct destroy {force}{new}");
+    context.printer.undo(undo);
+    if let Some(pid) = started {
+        let what = format!("{new}, init is pid {}", pid?);
         context.printer.status(Tone::Good, "Started", what);
     }
-    context.printer.undo(format_args!("vzpkg ct destroy {new}"));
     Ok(())
 }

@@ -4,11 +4,16 @@ use super::Context;
 use crate::cli::CtSet;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{containers, node, relink, shape};
-use crate::output::Tone;
+use crate::output::{Tone, quoted};
 use vzpkg_cache::store::GuardName;
 use vzpkg_runtime::container::{self, Changed, Config};
 
 pub(super) fn run(context: &Context, arguments: &CtSet) -> CommandResult {
+    if arguments.is_empty() {
+        let text = "nothing is said of what to change";
+        return Err(CommandError::message(Kind::Usage, text)
+            .hint("as in: vzpkg ct set CT --memory 1G; all options: vzpkg ct set --help"));
+    }
     let store = node::store_for_writing(context)?;
     let row = containers::row(&store, &arguments.name)?;
     let runtime = containers::runtime(context)?;
@@ -137,13 +142,4 @@ fn later(said: String, back: String) -> Change {
         back,
         at_once: false,
     }
-}
-
-/// For a shell: as it is, or between quotes.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -40,10 +40,16 @@ pub(super) fn restart(context: &Context, arguments: &CtRestart) -> CommandResult
     let runtime = containers::runtime(context)?;
     for_each(context, &arguments.names, |name| {
         let row = containers::row(&store, name)?;
-        stop(context, &store, &row.id, arguments.timeout, &runtime)?;
         if context.settings.dry_run {
+            let state = containers::state(context, &store, &row.id, &runtime)?.state;
+            let verb = match state {
+                RunState::Stopped => "Would start",
+                _ => "Would restart",
+            };
+            context.printer.status(Tone::Plain, verb, &row.id);
             return Ok(());
         }
+        stop(context, &store, &row.id, arguments.timeout, &runtime)?;
         let pid = containers::start(context, &store, &row.id, &runtime, |_| Ok(()))?;
         context.printer.status(
             Tone::Good,
@@ -62,42 +68,53 @@ pub(super) fn stop(
     timeout: u64,
     runtime: &dyn OciRuntime,
 ) -> CommandResult<Stopped> {
-    let mut mode = StopMode::Gentle(Duration::from_secs(timeout));
-    if !context.settings.dry_run
-        && let Err(error) = relink::recover_if_cut_short(context, store, id)
-    {
-        if !stands_still(&error) {
-            return Err(error);
-        }
-        // It cannot be asked for anything; its relink is finished when it is stopped.
-        context
-            .printer
-            .note(format_args!("{id} is killed: {}", error.source));
-        mode = StopMode::Kill;
-    }
-    if containers::state(context, store, id, runtime)?.state == RunState::Stopped {
-        // A host that was switched off leaves mounts and bundles behind; stopping clears them too.
-        if !context.settings.dry_run {
-            container::stop(
-                &containers::paths(context, store, id),
-                StopMode::Kill,
-                runtime,
-            )?;
-        }
-        context
-            .printer
-            .status(Tone::Plain, "Stopped", format_args!("{id} already"));
-        return Ok(Stopped::Already);
-    }
-    if context.settings.dry_run {
+    let dry_run = context.settings.dry_run;
+    let _guard = node::guard_to_change(context, store, GuardName::Container(id.clone()))?;
+    let gentle = StopMode::Gentle(Duration::from_secs(timeout));
+    let mode = if dry_run {
+        gentle
+    } else {
+        mode_after_recovery(context, store, id, gentle)?
+    };
+    let runs = containers::state(context, store, id, runtime)?.state != RunState::Stopped;
+    if runs && dry_run {
         context.printer.status(Tone::Plain, "Would stop", id);
         return Ok(Stopped::Already);
     }
-    let _guard = node::guard(context, store, GuardName::Container(id.clone()))?;
-    container::stop(&containers::paths(context, store, id), mode, runtime)?;
+    if !dry_run {
+        // Also one that does not run: a host that was switched off leaves mounts and bundles behind.
+        container::stop(&containers::paths(context, store, id), mode, runtime)?;
+    }
+    if !runs {
+        let what = format_args!("{id} already");
+        context.printer.status(Tone::Plain, "Stopped", what);
+        return Ok(Stopped::Already);
+    }
     containers::release_versions(context, store, runtime)?;
     context.printer.status(Tone::Good, "Stopped", id);
     Ok(Stopped::Now)
+}
+
+/// Finishes what was cut short, and says how the container is to be stopped then: one that stands still between two
+/// versions cannot be asked for anything, and its relink is finished when it is stopped. The caller holds its guard.
+fn mode_after_recovery(
+    context: &Context,
+    store: &Store,
+    id: &ContainerId,
+    mode: StopMode,
+) -> CommandResult<StopMode> {
+    if !relink::is_cut_short(context, store, id)? {
+        return Ok(mode);
+    }
+    match relink::recover(context, store, id) {
+        Ok(()) => Ok(mode),
+        Err(error) if stands_still(&error) => {
+            let what = format_args!("{id} is killed: {}", error.source);
+            context.printer.note(what);
+            Ok(StopMode::Kill)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a container is stopped between two versions, so that nothing in it runs.

@@ -9,6 +9,7 @@ use crate::output::{clean, duration};
 use vzpkg_runtime::container::{self, ProcessInfo};
 
 pub(super) fn run(context: &Context, arguments: &CtTop) -> CommandResult {
+    node::require_root_to_look()?;
     let store = node::existing_store(context)?;
     let row = containers::row(&store, &arguments.name)?;
     let runtime = containers::runtime(context)?;

@@ -40,8 +40,11 @@ pub(super) fn run(context: &Context, arguments: &MirrorAdd) -> CommandResult {
         return Ok(());
     }
     mirrors.add(&name, &config, &files)?;
-    let what = format_args!("mirror {name}; fill it: vzpkg mirror sync {name}");
-    context.printer.status(Tone::Good, "Added", what);
+    context
+        .printer
+        .status(Tone::Good, "Added", format_args!("mirror {name}"));
+    let next = format_args!("{:>12} fill it: vzpkg mirror sync {name}", "");
+    context.printer.note(next);
     Ok(())
 }
 

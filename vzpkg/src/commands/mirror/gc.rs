@@ -4,7 +4,7 @@ use crate::cli::MirrorGc;
 use crate::commands::Context;
 use crate::error::CommandResult;
 use crate::ops::mirrors;
-use crate::output::Tone;
+use crate::output::{Tone, counted};
 
 pub(super) fn run(context: &Context, _: &MirrorGc) -> CommandResult {
     let mirrors = mirrors::open_for_writing(context)?;
@@ -18,8 +18,9 @@ pub(super) fn run(context: &Context, _: &MirrorGc) -> CommandResult {
         return Ok(());
     }
     let verb = if dry_run { "Would free" } else { "Freed" };
-    let (bytes, files, states) = (collected.bytes, collected.files, collected.states);
-    let what = format_args!("{bytes} in {files} files of {states} states");
+    let files = counted(collected.files, "file");
+    let states = counted(collected.states, "state");
+    let what = format_args!("{} in {files} of {states}", collected.bytes);
     context.printer.status(Tone::Good, verb, what);
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::cli::MirrorImport;
 use crate::commands::Context;
 use crate::error::CommandResult;
 use crate::ops::{mirror_import, mirrors};
-use crate::output::Tone;
+use crate::output::{Tone, counted};
 use std::path::Path;
 use vzpkg_metadata::Family;
 
@@ -14,8 +14,9 @@ pub(super) fn run(context: &Context, arguments: &MirrorImport) -> CommandResult 
     let name = mirrors::name(&arguments.name)?;
     if context.settings.dry_run {
         let folder = mirror_import::read(context, &arguments.folder)?;
-        let (count, place) = (folder.packages.len(), arguments.folder.display());
-        let what = format_args!("{count} packages of {place} as mirror {name}");
+        let count = counted(folder.packages.len(), "package");
+        let place = arguments.folder.display();
+        let what = format_args!("{count} of {place} as mirror {name}");
         context.printer.status(Tone::Plain, "Would import", what);
         return Ok(());
     }

@@ -5,10 +5,10 @@ use crate::commands::Context;
 use crate::error::CommandResult;
 use crate::ops::mirrors;
 use crate::output::table::Table;
-use crate::output::{clean, local_time};
+use crate::output::{clean, counted, local_time};
 use vzpkg_metadata::ByteSize;
 use vzpkg_repo_client::mirror::{self, Part, Root, Selection, State, Upstream};
-use vzpkg_repo_client::source::BaseUrl;
+use vzpkg_repo_client::source::{BaseUrl, FileUrl};
 
 pub(super) fn run(context: &Context, arguments: &MirrorInfo) -> CommandResult {
     let mirrors = mirrors::open(context);
@@ -66,9 +66,9 @@ pub(super) fn place_of(root: &Root) -> String {
 
 fn shown(state: &State) -> String {
     format!(
-        "state {}: {} packages, {}, judged {}",
+        "state {}: {}, {}, judged {}",
         state.id.short(),
-        state.packages,
+        counted(state.packages, "package"),
         ByteSize(state.bytes),
         local_time(state.judged)
     )
@@ -96,7 +96,13 @@ fn upstream(part: &Part) -> String {
             words.extend(apt.contents.then(|| "contents".to_owned()));
             words.join(" ")
         }
-        Upstream::Yum(yum) => yum.mirror_lists.join(" "),
+        Upstream::Yum(yum) => {
+            let shown = |url: &String| {
+                FileUrl::parse(url).map_or_else(|_| clean(url), |url| url.to_string())
+            };
+            let lists: Vec<String> = yum.mirror_lists.iter().map(shown).collect();
+            lists.join(" ")
+        }
         Upstream::Folder(folder) => clean(&folder.path),
     };
     format!("{} {what}", urls.join(" ")).trim().to_owned()
@@ -127,14 +133,25 @@ fn signers(part: &Part) -> String {
     if part.trust.trusted {
         return "nobody (trusted as it is)".to_owned();
     }
+    fingerprints(part).join(" or ")
+}
+
+fn fingerprints(part: &Part) -> Vec<String> {
     let keys = part.keys.iter().map(|pin| pin.fingerprint.to_string());
-    keys.collect::<Vec<_>>().join(" or ")
+    keys.collect()
 }
 
 fn document(info: &mirror::MirrorInfo) -> serde_json::Value {
+    let parts = info.config.parts().iter();
+    let part = |part: &Part| {
+        serde_json::json!({
+            "directory": part.directory, "upstream": upstream(part), "signed_by": fingerprints(part), "trust": part.trust,
+        })
+    };
     serde_json::json!({
         "name": info.name, "directory": info.directory, "published": info.published, "newest": info.newest,
         "checked": info.checked, "pinned": info.pinned, "history": info.history, "snapshots": info.snapshots,
         "upstream": info.config.parts().iter().map(upstream).collect::<Vec<_>>(),
+        "parts": parts.map(part).collect::<Vec<_>>(), "selection": info.config.selection(),
     })
 }

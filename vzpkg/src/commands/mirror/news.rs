@@ -19,6 +19,8 @@ pub(super) fn tell_all(
     for (name, folder) in folders {
         let what = format_args!("{name} from {}", folder.display());
         context.printer.status(Tone::Plain, "Would import", what);
+        let document = serde_json::json!({ "name": name, "folder": folder });
+        outcomes.add(name, Ok(document));
     }
     if !upstream.is_empty() {
         mirrors.news(upstream, &mut |name, result| {

@@ -4,7 +4,7 @@ use crate::cli::{MirrorPublish, MirrorRollback, MirrorSnapshot};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::mirrors;
-use crate::output::Tone;
+use crate::output::{Tone, counted};
 use vzpkg_metadata::ByteSize;
 use vzpkg_repo_client::mirror::{Mirrors, State};
 
@@ -81,9 +81,9 @@ const fn done(context: &Context, done: &'static str, would: &'static str) -> (To
 
 fn tell(context: &Context, (tone, verb): (Tone, &str), what: &str, state: &State) {
     let what = format!(
-        "{what}: state {}, {} packages, {}",
+        "{what}: state {}, {}, {}",
         state.id.short(),
-        state.packages,
+        counted(state.packages, "package"),
         ByteSize(state.bytes)
     );
     context.printer.status(tone, verb, what);

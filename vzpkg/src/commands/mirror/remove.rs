@@ -24,10 +24,11 @@ pub(super) fn run(context: &Context, arguments: &MirrorRemove) -> CommandResult 
             context.printer.status(Tone::Good, "Undone", what);
         }
         mirrors.remove(&name)?;
-        let what = format_args!(
-            "mirror {name}; `vzpkg clean` removes packages that no other mirror names"
-        );
-        context.printer.status(Tone::Good, "Removed", what);
+        context
+            .printer
+            .status(Tone::Good, "Removed", format_args!("mirror {name}"));
+        let next = "removes packages that no other mirror names: vzpkg clean";
+        context.printer.note(format_args!("{:>12} {next}", ""));
         Ok(())
     })
 }

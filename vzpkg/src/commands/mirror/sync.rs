@@ -6,7 +6,7 @@ use crate::cli::MirrorSync;
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::ops::{mirror_import, mirrors};
-use crate::output::Tone;
+use crate::output::{Tone, counted};
 use crate::settings::rate;
 use vzpkg_metadata::{ByteSize, MirrorName};
 use vzpkg_repo_client::mirror::Synced;
@@ -28,7 +28,6 @@ fn sync(context: &Context, typed: &[String]) -> CommandResult {
     if names.is_empty() {
         let help = "there is no mirror yet; `vzpkg mirror add` makes one";
         context.printer.note(help);
-        return Ok(());
     }
     let mut outcomes = Outcomes::new(context);
     let (mut folders, mut upstream) = (Vec::new(), Vec::new());
@@ -66,10 +65,10 @@ pub(super) fn tell(context: &Context, name: &MirrorName, synced: &Synced) {
     let state = &synced.state;
     if synced.changed {
         let what = format!(
-            "{name}: {} packages, {}; {} files with {} fetched",
-            state.packages,
+            "{name}: {}, {}; {} with {} fetched",
+            counted(state.packages, "package"),
             ByteSize(state.bytes),
-            synced.fetched.files,
+            counted(synced.fetched.files, "file"),
             ByteSize(synced.fetched.bytes),
         );
         context.printer.status(Tone::Good, "Synced", what);

@@ -14,12 +14,16 @@ pub(super) fn run(context: &Context, arguments: &MirrorUse) -> CommandResult {
     let would = context.settings.dry_run;
     if arguments.undo {
         let there_were = mirror_use::stop(context, &name)?;
-        let what = match (there_were, would) {
-            (false, _) => format!("no template was made to use mirror {name}"),
-            (true, false) => format!("templates read the upstream of {name} again"),
-            (true, true) => format!("templates would read the upstream of {name} again"),
+        let again = format!("templates read the upstream of {name} again");
+        let (tone, verb, what) = match (there_were, would) {
+            (false, _) => {
+                let what = format!("no template was made to use mirror {name}");
+                (Tone::Plain, "Unchanged", what)
+            }
+            (true, false) => (Tone::Good, "Undone", again),
+            (true, true) => (Tone::Plain, "Would undo", again),
         };
-        printer.status(Tone::Good, "Undone", what);
+        printer.status(tone, verb, what);
         return Ok(());
     }
     let info = mirrors.info(&name)?;
@@ -46,7 +50,11 @@ pub(super) fn run(context: &Context, arguments: &MirrorUse) -> CommandResult {
         ));
     }
     let templates: Vec<&str> = used.templates.iter().map(String::as_str).collect();
-    let verb = if would { "would read" } else { "read" };
+    let verb = match (would, templates.len()) {
+        (true, _) => "would read",
+        (false, 1) => "reads",
+        (false, _) => "read",
+    };
     printer.note(format_args!(
         "{} {verb} mirror {name}",
         templates.join(", ")

@@ -50,6 +50,9 @@ impl From<BuildError> for CommandError {
             BuildError::Publish(error) => error.into(),
             BuildError::Registry(error) => error.into(),
             BuildError::Sandbox(error) => error.into(),
+            BuildError::DebScript(_) => Self::new(Kind::Usage, error).hint(
+                "in rpm templates: pre-cache, post-cache and post-install; docs/templates.md",
+            ),
             other => Self::new(Kind::Bug, other),
         }
     }

@@ -1,5 +1,5 @@
-//! Library errors to exit codes and advice. Matches are exhaustive on purpose: a new variant without an exit code does
-//! not compile.
+//! Library errors to exit codes and advice. A match without `other` does not compile until a new variant has its exit code;
+//! where there is one, everything that is not named is of one class.
 
 mod build;
 mod repositories;
@@ -13,7 +13,7 @@ use vzpkg_metadata::durable::FileError;
 use vzpkg_metadata::lock::LockError;
 use vzpkg_metadata::name::NameError;
 use vzpkg_metadata::saved_plan::PlanError;
-use vzpkg_metadata::template::TemplateError;
+use vzpkg_metadata::template::{Origin, TemplateError};
 use vzpkg_resolver::ResolveError;
 use vzpkg_runtime::container::JournalError;
 
@@ -40,23 +40,24 @@ always! {
     MergeError => Environment,
 }
 
+/// What helps against an error of a file.
+fn file_hint(error: &FileError) -> Option<&'static str> {
+    match error.source.kind() {
+        ErrorKind::PermissionDenied => Some("run it with sudo"),
+        ErrorKind::ReadOnlyFilesystem => Some("name a writable place: --root DIR"),
+        _ => None,
+    }
+}
+
 impl From<FileError> for CommandError {
     fn from(error: FileError) -> Self {
-        let hint = match error.source.kind() {
-            ErrorKind::PermissionDenied => Some("run it with sudo"),
-            ErrorKind::ReadOnlyFilesystem => Some("name a writable place: --root DIR"),
-            _ => None,
-        };
         let kind = if error.source.kind() == ErrorKind::NotFound && error.operation == "read" {
             Kind::Usage
         } else {
             Kind::Environment
         };
-        let error = Self::new(kind, error);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        let hint = file_hint(&error);
+        Self::new(kind, error).hint_if(hint)
     }
 }
 
@@ -72,6 +73,10 @@ impl From<TemplateError> for CommandError {
             TemplateError::Name(_) | TemplateError::NewName(_) | TemplateError::Exists(_) => {
                 return Self::new(Kind::Usage, error);
             }
+            TemplateError::NoOrigin(_) => format!(
+                "say which one it is like: --like with one of {}",
+                Origin::distributions().join(", ")
+            ),
             TemplateError::NotCommitted { base, .. } => {
                 format!("versions of containers go to a set of their OS template: {base}-NAME")
             }

@@ -35,8 +35,17 @@ impl From<DatabaseError> for CommandError {
             error if error.is_no_space() => {
                 Self::new(Kind::Environment, error).hint(crate::error::FULL_DISK)
             }
-            DatabaseError::Sqlite { .. } | DatabaseError::Damaged { .. } => {
+            error if error.is_read_only() => {
+                Self::new(Kind::Environment, error).hint("name a writable place: --root DIR")
+            }
+            DatabaseError::Sqlite { .. }
+            | DatabaseError::Damaged { .. }
+            | DatabaseError::Lost { .. }
+            | DatabaseError::Unfinished { .. } => {
                 Self::new(Kind::Environment, error).hint("vzpkg doctor")
+            }
+            DatabaseError::Replaced { .. } => {
+                Self::new(Kind::Environment, error).hint("run the command again")
             }
             DatabaseError::Older { .. } => Self::new(Kind::Environment, error)
                 .hint("the first verb that root runs brings it up to date: sudo vzpkg list"),
@@ -123,7 +132,11 @@ impl From<GcError> for CommandError {
         match error {
             GcError::File(error) => error.into(),
             GcError::Database(error) => error.into(),
-            other => Self::new(Kind::Verification, other).hint(REPAIR),
+            error @ (GcError::Image(_) | GcError::Manifest(_) | GcError::Version(_)) => {
+                Self::new(Kind::Verification, error).hint(REPAIR)
+            }
+            error @ GcError::Record(_) => Self::new(Kind::Environment, error)
+                .hint("when it can be read and removed again: vzpkg gc"),
         }
     }
 }
@@ -134,6 +147,10 @@ impl From<RebuildError> for CommandError {
             RebuildError::Version(error) => error.into(),
             RebuildError::Database(error) => error.into(),
             RebuildError::Open(error) => error.into(),
+            RebuildError::Guard(busy @ GuardError::Busy { .. }) => {
+                Self::new(Kind::Environment, busy)
+                    .hint("it waits for nobody; when that has ended: vzpkg doctor --rebuild")
+            }
             RebuildError::Guard(error) => error.into(),
             RebuildError::File(error) => error.into(),
         }

@@ -7,6 +7,7 @@ use crate::ops::sources::{self, Missing, Sources};
 use std::collections::BTreeMap;
 use vzpkg_cache::import::record;
 use vzpkg_cache::store::{PackageManifest, Store};
+use vzpkg_metadata::apt::release::Automatic;
 use vzpkg_metadata::index::{Index, IndexBuilder, IndexBytes};
 use vzpkg_metadata::lock::Lock;
 use vzpkg_metadata::template::Template;
@@ -173,6 +174,7 @@ impl<'a> Universe<'a> {
             priority: DEFAULT_PRIORITY,
             excludes: Vec::new(),
             hotfixes: false,
+            automatic: Automatic::Always,
         };
         let request = Request {
             install,

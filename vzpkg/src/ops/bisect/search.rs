@@ -5,7 +5,7 @@ use super::trial::Trial;
 use super::{Verdict, first_bad};
 use crate::commands::Context;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::ops::build_version::{self, Order};
+use crate::ops::build_version::{Builder, Order};
 use crate::ops::refresh_index;
 use crate::output::progress::Progress;
 use vzpkg_cache::store::{Store, VersionRecord, VersionRow};
@@ -173,18 +173,17 @@ impl Search<'_> {
             threads: self.threads,
             why: "bisect",
         };
-        let Self {
-            context,
-            store,
-            client,
-            progress,
-            ..
-        } = self;
-        let verdict = match build_version::build_base(context, store, client, progress, &order) {
+        let builder = Builder {
+            context: self.context,
+            store: self.store,
+            client: self.client,
+            progress: self.progress,
+        };
+        let verdict = match builder.tree(&order) {
             Ok(made) => self.trial.judge(&made.digest)?,
             Err(error) if error.kind == Kind::Script => {
                 let text = format_args!("{what} cannot be built: {}", error.source);
-                context.printer.warning(text);
+                self.context.printer.warning(text);
                 Verdict::Skip
             }
             Err(error) => return Err(error),

@@ -31,6 +31,14 @@ fn key(id: &ContainerId) -> Digest {
     Digest::of(id.as_str().as_bytes())
 }
 
+/// Somebody else's container has the name that this search uses.
+fn taken(id: &ContainerId) -> CommandError {
+    let error = CommandError::from(container::ContainerError::Exists(id.clone()));
+    error.hint(format!(
+        "a search tries versions in a container of that name: search again, or vzpkg ct rename {id} NEW"
+    ))
+}
+
 /// What is the same for all trees of one search.
 pub(crate) struct Trial<'a> {
     pub(crate) context: &'a Context,
@@ -45,11 +53,13 @@ impl Trial<'_> {
     /// Runs the command in a container on `tree`.
     ///
     /// # Errors
-    /// [`Kind::Unmet`] for a command that cannot be run, or that a signal ended; [`Kind::Interrupted`]; what the store and
-    /// the runtime say. The container is gone in any case.
+    /// [`Kind::Unmet`] for a command that cannot be run, or that a signal ended, and where somebody has a container of
+    /// this name; [`Kind::Interrupted`]; what the store and the runtime say. The container is gone in any case.
     pub(crate) fn judge(&self, tree: &Digest) -> CommandResult<Verdict> {
         let id: ContainerId = format!("{PREFIX}{}", std::process::id()).parse()?;
-        let ended = self.make(&id, tree).and_then(|()| self.run(&id));
+        // From here on what has this name is ours to remove.
+        let row = self.reserve(&id, tree)?;
+        let ended = self.make(&row).and_then(|()| self.run(&id));
         let removed = self.remove(&id);
         let code = ended?;
         removed?;
@@ -73,14 +83,17 @@ impl Trial<'_> {
     pub(crate) fn sweep(&self) -> CommandResult {
         for tree in self.store.db.cached_trees(KIND)? {
             let process = tree.description.strip_prefix(PREFIX).unwrap_or_default();
-            if !Path::new("/proc").join(process).exists() {
+            // This process has made none yet: one of its name is of an earlier process that had the same id.
+            let is_own = process.parse() == Ok(std::process::id());
+            if is_own || !Path::new("/proc").join(process).exists() {
                 self.remove(&tree.description.parse()?)?;
             }
         }
         Ok(())
     }
 
-    fn make(&self, id: &ContainerId, tree: &Digest) -> CommandResult {
+    /// Notes the tree and the container, of which there is nothing yet but the name.
+    fn reserve(&self, id: &ContainerId, tree: &Digest) -> CommandResult<ContainerRow> {
         let Self {
             context,
             store,
@@ -88,6 +101,10 @@ impl Trial<'_> {
             ..
         } = *self;
         node::check_interrupt(context)?;
+        let private = containers::paths(context, store, id).private;
+        if store.db.find_container(id)?.is_some() || private.exists() {
+            return Err(taken(id));
+        }
         // A container is on a version, or on a tree that is noted; what is noted is a root of gc.
         store.sync()?;
         store.db.insert_cached_tree(&CachedTree {
@@ -98,7 +115,7 @@ impl Trial<'_> {
             description: id.to_string(),
             created: context.clock.now,
         })?;
-        let row = store.db.insert_container_with_ids(&ContainerRow {
+        let row = ContainerRow {
             id: id.clone(),
             template: template.name.clone(),
             link: *tree,
@@ -109,10 +126,24 @@ impl Trial<'_> {
             packages: Vec::new(),
             first_uid: 0,
             created: context.clock.now,
-        })?;
-        let mut alone = Config::new(id.clone(), row.created, containers::user_namespace(&row));
+        };
+        let reserved = store.db.insert_container_with_ids(&row);
+        // Somebody may have taken the name since it was looked for; the note is ours all the same.
+        let reserved = reserved.inspect_err(|_| drop(store.db.remove_cached_tree(KIND, &key(id))));
+        Ok(reserved?)
+    }
+
+    fn make(&self, row: &ContainerRow) -> CommandResult {
+        let Self {
+            context,
+            store,
+            template,
+            ..
+        } = *self;
+        let id = &row.id;
+        let mut alone = Config::new(id.clone(), row.created, containers::user_namespace(row));
         alone.network = Network::None;
-        containers::stage(context, store, template, &row, &alone)?
+        containers::stage(context, store, template, row, &alone)?
             .put_in_place(|| Ok(()))?
             .settle()?;
         containers::start(context, store, id, self.runtime, |_| Ok(()))?;
