@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 # What building needs; what running containers needs; what the tests and benchmarks compare with.
 BUILD_PACKAGES := gcc g++ libc6-dev make pkg-config libssl-dev
 RUN_PACKAGES   := runc
-TEST_PACKAGES  := busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf python3-solv systemd createrepo-c mmdebstrap strace attr libcap2-bin util-linux-extra xz-utils zstd python3-venv nginx-light xfsprogs
+TEST_PACKAGES  := procps busybox-static erofs-utils dpkg-dev apt-utils fakeroot gnupg perl rpm dnf python3-solv systemd createrepo-c mmdebstrap strace attr libcap2-bin util-linux-extra xz-utils zstd python3-venv nginx-light xfsprogs
 BENCH_PACKAGES := hyperfine time apt-mirror debmirror wget
 
 .PHONY: all demo check bench bench-mirror bench-containers fuzz torture setup-build setup-check tools fmt lint test test-fixtures test-privileged test-network doc deny typos fuzz-smoke install
