@@ -10,13 +10,20 @@ use vzpkg_metadata::durable::FileError;
 
 /// Chooses process 1 for a root file system that is mounted at `paths.root`.
 pub(super) fn kind(paths: &ContainerPaths, config: &Config) -> Result<InitKind, ContainerError> {
-    if !config.init.is_empty() {
-        return Ok(InitKind::Command(config.init.clone()));
-    }
     let root = open_root(&paths.root)
         .map_err(|error| ContainerError::from(FileError::on("open", &paths.root)(error.into())))?;
-    if let Some(target) = resolved(&root, "/sbin/init") {
-        let systemd = target.ends_with(b"/systemd");
+    let init = resolved(&root, "/sbin/init");
+    let systemd = init.as_ref().is_some_and(|it| it.ends_with(b"/systemd"));
+    if let [first, rest @ ..] = config.init.as_slice() {
+        // Whoever names it means it: it is stopped, and may do, as it needs.
+        let same = systemd && rest.is_empty() && resolved(&root, first) == init;
+        return Ok(if same {
+            InitKind::Systemd
+        } else {
+            InitKind::Command(config.init.clone())
+        });
+    }
+    if init.is_some() {
         return Ok(if systemd {
             InitKind::Systemd
         } else {

@@ -333,8 +333,12 @@ pub(super) fn finish(
     tools.journal.finish(&paths.id, intent)?;
     // It is relinked, whatever becomes of the rest: the next relink forgets what stays here, the next start makes again
     // what could not be made.
-    drop(keep::forget_others(paths, intent.from.generation));
-    drop(regenerate(target));
+    if let Err(error) = keep::forget_others(paths, intent.from.generation) {
+        tracing::debug!(%error, "what an earlier relink kept stays");
+    }
+    if let Err(error) = regenerate(target) {
+        tracing::debug!(%error, "it is made again by the next start");
+    }
     Ok(())
 }
 
