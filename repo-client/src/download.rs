@@ -11,6 +11,7 @@
 
 use crate::context::Context;
 use crate::error::{FetchError, TransportError};
+use crate::guard;
 use crate::origin::Origin;
 use crate::retry;
 use crate::servers;
@@ -22,7 +23,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vzpkg_metadata::digest::Hasher;
@@ -182,7 +183,7 @@ impl<'w> Part<'w> {
                 continue;
             };
             // The one who had the lock may have renamed or removed the file that is locked now.
-            if let Some(length) = length_if_same(&file, &path) {
+            if let Some(length) = guard::length_if_same(&file, &path) {
                 if item.target.exists() {
                     durable::remove_unsynced(&path)?;
                     return Ok(None);
@@ -417,11 +418,4 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
     name.push(suffix);
     path.with_file_name(name)
-}
-
-/// The length of an open file that is still the one of this name.
-fn length_if_same(file: &File, path: &Path) -> Option<u64> {
-    let (held, named) = (file.metadata().ok()?, fs::metadata(path).ok()?);
-    let same = (held.dev(), held.ino()) == (named.dev(), named.ino());
-    same.then_some(held.len())
 }

@@ -32,11 +32,11 @@ pub(crate) fn lock(
     Ok(guard)
 }
 
-/// Whether a file still has its name.
-fn is_there(file: &File, path: &Path) -> bool {
-    let identity = |of: fs::Metadata| (of.dev(), of.ino());
-    let (named, held) = (fs::metadata(path), file.metadata());
-    named.is_ok_and(|named| held.is_ok_and(|held| identity(named) == identity(held)))
+/// The length of an open file that is still the one of this name.
+pub(crate) fn length_if_same(file: &File, path: &Path) -> Option<u64> {
+    let (held, named) = (file.metadata().ok()?, fs::metadata(path).ok()?);
+    let same = (held.dev(), held.ino()) == (named.dev(), named.ino());
+    same.then_some(held.len())
 }
 
 /// Takes the guard of a file; who waits for others says so once. `work` is what they do with it: "… `main` up to date".
@@ -62,7 +62,7 @@ pub(crate) fn take(
             .map_err(FileError::on("open", path))?;
         let mut file = match FileGuard::attempt(file, share).map_err(FileError::on("lock", path))? {
             // Whoever removes a directory holds its guard: then this is one of a file that is gone.
-            Attempt::Held(guard) if is_there(&guard, path) => return Ok(guard),
+            Attempt::Held(guard) if length_if_same(&guard, path).is_some() => return Ok(guard),
             Attempt::Held(_) => {
                 let directory = path.parent().unwrap_or(path);
                 durable::create_directories(directory, 0o755)?;

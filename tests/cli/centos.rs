@@ -36,6 +36,14 @@ pub(crate) fn repository(site: &Site, name: &str, packages: &Path, stand_in: &st
     format!("[trusted=yes] file://{}\n", directory.display())
 }
 
+/// The packages of 7.6 and of 7.9, as repository lines.
+pub(crate) fn repositories(site: &Site) -> (String, String) {
+    let packages = |name: &str| fixtures().join("rpms").join(name);
+    let old = repository(site, "76", &packages("centos-7.6.1810-min"), "2.17-260");
+    let new = repository(site, "79", &packages("centos-7.9.2009"), "2.17-317");
+    (old, new)
+}
+
 pub(crate) fn site_with(repositories: &str) -> Site {
     let site = Site::new();
     site.template(
@@ -74,18 +82,7 @@ fn verify(site: &Site) -> Vec<String> {
 #[ignore = "needs root and the real packages: make check runs it"]
 fn privileged_centos_goes_from_7_6_to_7_9_and_back() {
     let scratch = Site::new();
-    let old = repository(
-        &scratch,
-        "76",
-        &fixtures().join("rpms/centos-7.6.1810-min"),
-        "2.17-260",
-    );
-    let new = repository(
-        &scratch,
-        "79",
-        &fixtures().join("rpms/centos-7.9.2009"),
-        "2.17-317",
-    );
+    let (old, new) = repositories(&scratch);
     let site = site_with(&old);
     site.vzpkg(&["create-cache", TEMPLATE]).ok();
     site.vzpkg(&["ct", "create", "c", "--template", TEMPLATE, "--start"])

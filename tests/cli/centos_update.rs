@@ -1,7 +1,7 @@
 //! On real CentOS 7 packages: an update of one package, and the way to what a lock says.
 
-use crate::centos::{OS, TEMPLATE, repository, site_with};
-use crate::support::{Site, fixtures};
+use crate::centos::{OS, TEMPLATE, repositories, site_with};
+use crate::support::Site;
 use std::fs;
 use std::process::Command;
 
@@ -9,10 +9,7 @@ use std::process::Command;
 #[ignore = "needs root and the real packages: make check runs it"]
 fn privileged_centos_moves_only_what_is_named() {
     let scratch = Site::new();
-    let old = fixtures().join("rpms/centos-7.6.1810-min");
-    let old = repository(&scratch, "76", &old, "2.17-260");
-    let new = fixtures().join("rpms/centos-7.9.2009");
-    let new = repository(&scratch, "79", &new, "2.17-317");
+    let (old, new) = repositories(&scratch);
     let site = site_with(&old);
     site.vzpkg(&["create-cache", TEMPLATE]).ok();
     let before = packages(&site, "el-7-x86_64@1");

@@ -1,7 +1,7 @@
 //! `--in-place`: a container's own package manager brings it to the packages of a version that no relink can take it to.
 
-use crate::centos::{OS, TEMPLATE as CENTOS, repository, site_with};
-use crate::support::{Site, fixtures};
+use crate::centos::{OS, TEMPLATE as CENTOS, repositories, site_with};
+use crate::support::Site;
 use crate::tiny::{Tiny, program};
 
 /// `name version arch` of every package of a version.
@@ -21,10 +21,7 @@ fn locked(site: &Site, version: &str) -> Vec<String> {
 #[ignore = "needs root and the real packages: make check runs it"]
 fn privileged_rpm_in_a_container_brings_it_from_7_6_to_7_9_in_place() {
     let scratch = Site::new();
-    let old = fixtures().join("rpms/centos-7.6.1810-min");
-    let old = repository(&scratch, "76", &old, "2.17-260");
-    let new = fixtures().join("rpms/centos-7.9.2009");
-    let new = repository(&scratch, "79", &new, "2.17-317");
+    let (old, new) = repositories(&scratch);
     let site = site_with(&old);
     site.vzpkg(&["create-cache", CENTOS]).ok();
     let inside = |container: &str, line: &str| {

@@ -5,8 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 use vzpkg_tests::deb_writer::Deb;
 
 /// A file system of its own for a site's root, gone when dropped.
@@ -47,20 +45,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let umount = |options: &[&str]| {
-            let status = Command::new("umount").args(options).arg(&self.0).status();
-            status.is_ok_and(|status| status.success())
-        };
-        // What a command left to the kernel to end has files open here, for a moment.
-        let gone = (0..50).any(|_| {
-            let gone = umount(&[]);
-            if !gone {
-                thread::sleep(Duration::from_millis(100));
-            }
-            gone
-        });
-        let gone = gone || umount(&["-l"]);
-        assert!(gone || thread::panicking(), "{}", self.0.display());
+        vzpkg_tests::tools::unmount(&self.0);
     }
 }
 

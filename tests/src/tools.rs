@@ -91,6 +91,27 @@ pub fn sha256(bytes: &[u8]) -> String {
         .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
+/// Unmounts what is mounted at `place`, however long others hold it for a moment: for the `Drop` of a fixture.
+///
+/// # Panics
+/// Where it stays mounted, unless the thread panics already.
+pub fn unmount(place: &std::path::Path) {
+    let umount = |options: &[&str]| {
+        let status = Command::new("umount").args(options).arg(place).status();
+        status.is_ok_and(|status| status.success())
+    };
+    // Who makes a process just then has copies of what is open here, and the kernel may still end another.
+    let gone = (0..50).any(|_| {
+        let gone = umount(&[]);
+        if !gone {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        gone
+    });
+    let gone = gone || umount(&["-l"]);
+    assert!(gone || std::thread::panicking(), "{}", place.display());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 
 use super::Store;
 use super::db::DatabaseError;
-use super::gc::{mounted_trees, trees_of};
+use super::gc::InUse;
 use super::object::ObjectError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -299,21 +299,12 @@ impl Check<'_> {
 
     /// The trees that must be there: what nothing names is for a build to write anew or for gc to take.
     fn named(&self) -> Result<BTreeSet<Digest>, VerifyError> {
-        let (versions, containers, cached, journal) =
-            self.store.db.read("list trees in use", |session| {
-                Ok((
-                    session.all_versions()?,
-                    session.containers()?,
-                    session.cached_trees()?,
-                    session.journal_entries()?,
-                ))
-            })?;
-        let mut trees: BTreeSet<Digest> = versions.iter().map(|row| row.digest).collect();
-        trees.extend(containers.iter().flat_map(|row| [row.link, row.os_digest]));
-        trees.extend(cached.iter().map(|tree| tree.digest));
+        let in_use = InUse::read(self.store)?;
+        let mut trees: BTreeSet<Digest> = in_use.versions.iter().map(|row| row.digest).collect();
+        trees.extend(in_use.named);
         // What gc holds on to besides, as far as it has an image: it must be able to read it.
-        let others = trees_of(&journal).into_iter().chain(mounted_trees());
-        trees.extend(others.filter(|tree| self.store.images.contains(tree)));
+        let held = in_use.held.into_iter();
+        trees.extend(held.filter(|tree| self.store.images.contains(tree)));
         Ok(trees)
     }
 

@@ -4,8 +4,6 @@ use crate::fixtures::{self, build};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 use vzpkg_cache::store::{Access, GcMode, GcOptions, Retention, Store, VerifyReporter};
 use vzpkg_metadata::{Digest, TemplateName};
 
@@ -31,20 +29,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let umount = |options: &[&str]| {
-            let status = Command::new("umount").args(options).arg(&self.0).status();
-            status.is_ok_and(|status| status.success())
-        };
-        // Who makes a process just then has copies of what is open here, for a moment.
-        let gone = (0..50).any(|_| {
-            let gone = umount(&[]);
-            if !gone {
-                thread::sleep(Duration::from_millis(100));
-            }
-            gone
-        });
-        let gone = gone || umount(&["-l"]);
-        assert!(gone || thread::panicking(), "{}", self.0.display());
+        vzpkg_tests::tools::unmount(&self.0);
     }
 }
 

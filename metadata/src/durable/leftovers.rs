@@ -11,6 +11,32 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`FileError`] for what cannot be listed or removed.
 pub fn sweep(directory: &Path) -> Result<(), FileError> {
+    sweep_owned(directory, &|name| {
+        name.strip_prefix(STAGING_PREFIX)?.split('.').next()
+    })
+}
+
+/// As [`sweep`], of what was to get this name in the end, and of nothing else: for a directory that is the user's, where
+/// other machines may write, whose processes cannot be seen from here.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn sweep_of(directory: &Path, name: &str) -> Result<(), FileError> {
+    sweep_owned(directory, &|found| {
+        // The id of the process; for files a number after it.
+        let rest = found.strip_prefix(STAGING_PREFIX)?;
+        let numbers = rest.strip_suffix(name)?.strip_suffix('.')?;
+        let (process, serial) = numbers.split_once('.').unwrap_or((numbers, "0"));
+        let are_numbers = serial.parse::<u64>().is_ok() && process.parse::<u32>().is_ok();
+        are_numbers.then_some(process)
+    })
+}
+
+/// Removes the entries of dead processes; `owner` says whose a name is, if anybody's.
+fn sweep_owned(
+    directory: &Path,
+    owner: &dyn for<'n> Fn(&'n str) -> Option<&'n str>,
+) -> Result<(), FileError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -20,10 +46,7 @@ pub fn sweep(directory: &Path) -> Result<(), FileError> {
         let entry = entry.map_err(FileError::on("list", directory))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let owner = name
-            .strip_prefix(STAGING_PREFIX)
-            .and_then(|rest| rest.split('.').next());
-        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        if owner(&name).is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             let path = entry.path();
             let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 fs::remove_dir_all(&path)

@@ -7,7 +7,7 @@
 mod leftovers;
 mod tree;
 
-pub use leftovers::{own_place, sweep};
+pub use leftovers::{own_place, sweep, sweep_of};
 pub use tree::OpenTree;
 
 use std::fs::{self, File, OpenOptions};

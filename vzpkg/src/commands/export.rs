@@ -214,39 +214,14 @@ fn parent_of(target: &Path) -> PathBuf {
     }
 }
 
-/// Removes what exports of this name staged beside it and were killed. Of no other name: the directory is the user's, and
-/// other machines may write there, whose processes cannot be seen from here.
+/// Removes what exports of this name staged beside it and were killed. Of no other name: the directory is the user's.
 fn sweep(target: &Path) -> CommandResult {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let parent = parent_of(target);
-    // Where it is not there, staging says so.
-    for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
-        let found = entry.file_name();
-        if !owner(&found.to_string_lossy(), &name).is_some_and(is_dead) {
-            continue;
-        }
-        let path = entry.path();
-        let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(FileError::on("remove", path))?;
+    match durable::sweep_of(&parent_of(target), &name) {
+        // Where it cannot be looked into, staging says so.
+        Err(error) if error.operation == "list" => Ok(()),
+        swept => Ok(swept?),
     }
-    Ok(())
-}
-
-/// The process that staged something for `name` under the name `found`: the prefix, its id, for files a number, and `name`.
-fn owner(found: &str, name: &str) -> Option<u32> {
-    let rest = found.strip_prefix(durable::STAGING_PREFIX)?;
-    let numbers = rest.strip_suffix(name)?.strip_suffix('.')?;
-    let (process, serial) = numbers.split_once('.').unwrap_or((numbers, "0"));
-    serial.parse::<u64>().ok()?;
-    process.parse().ok()
-}
-
-fn is_dead(process: u32) -> bool {
-    !Path::new("/proc").join(process.to_string()).exists()
 }
 
 #[cfg(test)]

@@ -271,8 +271,9 @@ fn in_index(
     Ok(found.map(|found| found.to_package_ref(id)).transpose()?)
 }
 
-/// A package that goes needs no more than its name.
-fn known_by_lock(package: &LockedPackage) -> PackageRef {
+/// What a lock says of a package: its name, version and hash, and not where it may be had. Enough for one that goes, and for
+/// one that is asked for by its hash.
+pub(crate) fn known_by_lock(package: &LockedPackage) -> PackageRef {
     PackageRef {
         name: package.name.clone(),
         arch: package.arch.clone(),

@@ -1,6 +1,7 @@
 //! What is in use: the roots, and everything they refer to.
 
 use super::GcError;
+use crate::store::db::{DatabaseError, VersionRow};
 use crate::store::{ImageError, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,22 +33,10 @@ impl Roots {
             objects: others.objects.clone(),
             ..Self::default()
         };
-        roots.named.extend(mounted_trees());
-        let (versions, containers, cached, journal) =
-            store.db.read("read the roots", |session| {
-                Ok((
-                    session.all_versions()?,
-                    session.containers()?,
-                    session.cached_trees()?,
-                    session.journal_entries()?,
-                ))
-            })?;
-        for row in containers {
-            roots.named.extend([row.link, row.os_digest]);
-        }
-        roots.named.extend(cached.iter().map(|tree| tree.digest));
-        roots.named.extend(trees_of(&journal));
-        let versions = versions.iter().map(|row| (&row.name, row.digest));
+        let in_use = InUse::read(store)?;
+        roots.named.extend(in_use.named);
+        roots.named.extend(in_use.held);
+        let versions = in_use.versions.iter().map(|row| (&row.name, row.digest));
         roots.add(
             store,
             versions.filter(|(name, _)| !expired.contains_key(name)),
@@ -192,9 +181,41 @@ fn objects_of_all(
     Ok(objects)
 }
 
+/// The trees in use besides those of versions, and the versions: what the database says at one moment, and the kernel.
+pub(in crate::store) struct InUse {
+    pub(in crate::store) versions: Vec<VersionRow>,
+    /// Those that containers and cached trees name; they must be there.
+    pub(in crate::store) named: BTreeSet<Digest>,
+    /// Those of moves that have not ended, and those that are mounted.
+    pub(in crate::store) held: BTreeSet<Digest>,
+}
+
+impl InUse {
+    pub(in crate::store) fn read(store: &Store) -> Result<Self, DatabaseError> {
+        let mut held = mounted_trees();
+        let (versions, containers, cached, journal) =
+            store.db.read("read the trees in use", |session| {
+                Ok((
+                    session.all_versions()?,
+                    session.containers()?,
+                    session.cached_trees()?,
+                    session.journal_entries()?,
+                ))
+            })?;
+        held.extend(trees_of(&journal));
+        let of_containers = containers.iter().flat_map(|row| [row.link, row.os_digest]);
+        let of_cached = cached.iter().map(|tree| tree.digest);
+        Ok(Self {
+            versions,
+            named: of_containers.chain(of_cached).collect(),
+            held,
+        })
+    }
+}
+
 /// The trees that any mount of any mount namespace of this machine refers to: every digest that stands in a mount
 /// table, for the kernel shows an image as a mount's source and a materialised tree as its lower directory.
-pub(in crate::store) fn mounted_trees() -> BTreeSet<Digest> {
+pub(super) fn mounted_trees() -> BTreeSet<Digest> {
     let mut trees = BTreeSet::new();
     let mut namespaces = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -218,7 +239,7 @@ pub(in crate::store) fn mounted_trees() -> BTreeSet<Digest> {
 }
 
 /// The trees that entries of the journal name: containers are between them, and may yet go back.
-pub(in crate::store) fn trees_of(journal: &[String]) -> BTreeSet<Digest> {
+pub(super) fn trees_of(journal: &[String]) -> BTreeSet<Digest> {
     let mut trees = BTreeSet::new();
     for entry in journal {
         digests_in(entry.as_bytes(), &mut trees);

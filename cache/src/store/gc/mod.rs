@@ -19,7 +19,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub(super) use mark::{mounted_trees, trees_of};
+pub(super) use mark::InUse;
 
 use super::Store;
 use super::builds::{self, BuildDir};

@@ -1,11 +1,12 @@
 //! What a container lacks of the packages of another version: what was done between the two versions, as far as the
 //! container has not done it itself, or otherwise. Pure.
 
+use crate::ops::sources::known_by_lock;
 use std::cmp::Ordering;
 use vzpkg_cache::merge::{Decision, ReportLine};
 use vzpkg_metadata::lock::{Change, Lock, LockedPackage};
-use vzpkg_metadata::transaction::{Action, PackageRef, Step, Transaction};
-use vzpkg_metadata::{Arch, ByteSize, version};
+use vzpkg_metadata::transaction::{Action, Step, Transaction};
+use vzpkg_metadata::{Arch, version};
 
 /// A package that a container has, as its own package manager says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,23 +142,10 @@ fn kind_of<'a>(lock: &Lock, package: &'a LockedPackage) -> Option<&'a str> {
     kind(&lock.arch, package.arch.as_str())
 }
 
-/// Its name, version and hash are all that is asked of it.
-fn known_by_lock(package: &LockedPackage) -> PackageRef {
-    PackageRef {
-        name: package.name.clone(),
-        arch: package.arch.clone(),
-        version: package.version.clone(),
-        sha256: package.sha256,
-        size: package.size,
-        installed_size: ByteSize(0),
-        repository: None,
-        location: String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vzpkg_metadata::ByteSize;
     use vzpkg_metadata::transaction::Reason;
     use vzpkg_metadata::{Digest, Family};
 
